@@ -1,0 +1,62 @@
+"""GSM8K from the Hugging Face Hub, at a pinned revision.
+
+{"question": "Natalia sold clips to 48 ...", "answer": "Natalia sold 48/2 = <<48/2=24>>24 ...\\n#### 72"}
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import polars as pl
+
+from eval.answers import read_answers
+from registry.errors import InputError, RemoteError
+from registry.rows import QUESTIONS, Questions, question_id
+
+EDITION = 1
+
+ROWS = {"train": 7473, "test": 1319}  # of the official release
+
+
+def _from_hub(repo: str, split: str, revision: str) -> pl.DataFrame:
+    from datasets import load_dataset  # 0.7 s to import
+    from datasets.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    try:
+        loaded = load_dataset(repo, "main", split=split, revision=revision)
+    except (OSError, ValueError) as error:  # the Hub's errors are OSErrors; datasets raises ValueError for an unknown split
+        raise RemoteError(
+            f"{repo} at {revision[:12]} could not be loaded: {error}. Check the network and the revision; once loaded, it is read from the cache."
+        ) from error
+    return pl.DataFrame(loaded.to_polars())
+
+
+def build(
+    *,
+    split: Literal["train", "test"],
+    revision: str,
+    repo: str = "openai/gsm8k",
+    _load: Callable[[str, str, str], Any] = _from_hub,
+) -> Questions:
+    """Return QUESTIONS in the order of the release (7473 train, 1319 test rows).
+
+    Raises InputError if the rows are not that many or one has no final answer, RemoteError if they cannot be had.
+    """
+    rows = _load(repo, split, revision)
+    if rows.height != ROWS[split]:
+        raise InputError(
+            f"{repo} {split} at {revision[:12]} has {rows.height} rows; the release has {ROWS[split]}. Pin another revision."
+        )
+    answers = read_answers(rows["answer"], "standard")["answer"]
+    if missing := answers.null_count():
+        raise InputError(f"{repo} {split} at {revision[:12]}: {missing} solutions have no final answer. Pin another revision.")
+    return QUESTIONS.fit(
+        rows.with_row_index("source_row").select(
+            pl.col("question").map_elements(question_id, return_dtype=pl.String).alias("question_id"),
+            "question",
+            pl.col("answer").alias("response"),
+            answers.alias("answer"),
+            "source_row",
+        ),
+        f"{repo} {split}",
+    )

@@ -1,0 +1,118 @@
+"""Rejection sampling: keep right answers with sound calculations, one for each distinct reasoning path.
+
+Two responses follow the same path when they write the same equations (eval/paths.py says what "same" means).
+"""
+
+from typing import Annotated, Literal
+
+import polars as pl
+
+from eval.answers import Mode, read_answers
+from eval.grade import grade
+from eval.paths import count_paths, read_paths
+from eval.selection import BLIND, Select, in_order, keep
+from registry.rows import SAMPLES, TRAINING, VERDICTS, Input, Questions, Tables
+
+EDITION = 1  # raise it when the same inputs would give other rows
+BY_QUESTION = True
+
+Key = Literal["paper", "canonical"]
+Policy = Literal["keep", "drop"]
+
+
+def build(
+    questions: Questions,
+    *samples: Annotated[Input, SAMPLES],
+    k: int | None = None,
+    mode: Mode = "standard",
+    key: Key | None = None,
+    select: Select = "farthest",
+    seed: int = 0,
+    same_as_human: Policy | None = None,
+    no_path: Policy = "drop",
+    tolerance: float = 0.0,
+) -> Annotated[Tables, TRAINING]:
+    """Return the human solutions and the kept samples, with the verdict on every sample and the counts of each question.
+
+    The samples of all inputs are pooled in the order given; of each input only draws below `k` (default all). Defaults
+    follow `mode`: paper selects by the paper's key and keeps samples with the human's own path, standard selects by
+    the canonical key and drops them. `no_path` (standard mode): responses without any equation are dropped, or kept
+    as one path. `tolerance` is the largest difference from the gold answer that still counts as right.
+
+    Each sample gets the first verdict that applies: no_answer, wrong_answer, bad_equation, no_path, same_as_human,
+    same_path, kept. `select: all` and `random_rows` do not look at paths, so no_path, same_as_human and same_path do not
+    apply to them; a sample that random_rows passed over is not_drawn. In paper mode `all` does not check equations
+    either (the paper's "no dedup" set).
+    """
+    key = key or ("paper" if mode == "paper" else "canonical")
+    path = "path" if key == "paper" else "path_canonical"
+    drop_human = (same_as_human or ("keep" if mode == "paper" else "drop")) == "drop"
+    human = pl.concat([questions, read_paths(questions["response"], mode)], how="horizontal").with_columns(
+        pl.when(pl.col("response").is_not_null()).then(pl.col("path", "path_canonical")), origin=pl.lit("human")
+    )
+    # The reference script reads the gold answer by its own rule too.
+    gold = read_answers(questions["response"], mode)["answer"] if mode == "paper" else questions["answer"]
+    asked = human.select(
+        "question_id", "question", gold=pl.coalesce(gold, "answer"), human_path=path, has_human=pl.col("response").is_not_null()
+    ).with_row_index("place")
+
+    pool = _pool(samples, k)
+    unknown = pool.join(asked, on="question_id", how="anti").select(
+        "question_id", "source", "model", "draw", drop=pl.lit("unknown_question")
+    )
+    pool = (
+        pool.join(asked, on="question_id", how="inner", maintain_order="left")
+        .sort("place", maintain_order=True)
+        .with_row_index("row")
+    )
+    pool = grade(pool, mode, tolerance=tolerance)
+
+    right_is_enough = select == "all" and mode == "paper"
+    pool = pool.with_columns(
+        same_as_human=pl.col(path).eq_missing(pl.col("human_path")) & pl.col("has_human"),
+        origin=pl.coalesce("model", pl.col("source").str.split("@").list.first()),
+        verdict=pl.when(pl.col("answer").is_null())
+        .then(pl.lit("no_answer"))
+        .when(~pl.col("right_answer"))
+        .then(pl.lit("wrong_answer"))
+        .when(pl.col("bad_equation") & pl.lit(not right_is_enough))
+        .then(pl.lit("bad_equation")),
+    )
+    pool = pool.with_columns(
+        by_path=pl.when(pl.col(path).is_null() & pl.lit(no_path == "drop"))
+        .then(pl.lit("no_path"))
+        .when(pl.col("same_as_human") & pl.lit(drop_human))
+        .then(pl.lit("same_as_human")),
+    )
+    if select not in BLIND:
+        pool = pool.with_columns(verdict=pl.coalesce("verdict", "by_path"))
+    candidates = pool.filter(pl.col("verdict").is_null()).with_columns(
+        key=pl.when(pl.col("by_path").is_null()).then(pl.col(path).fill_null(""))
+    )
+    pool = pool.join(keep(candidates, select, seed=seed), on="row", how="left", maintain_order="left").with_columns(
+        verdict=pl.when(pl.col("turn").is_not_null())
+        .then(pl.lit("kept"))
+        .otherwise(pl.coalesce("verdict", pl.lit("not_drawn" if select == "random_rows" else "same_path")))
+    )
+    kept = pool.filter(pl.col("turn").is_not_null()).with_columns(answer=pl.col("gold"))
+    rows = in_order(human.filter(pl.col("response").is_not_null()), kept, questions)
+    return Tables(
+        rows=pl.concat([rows.select(*TRAINING.columns).with_columns(drop=pl.lit(None, pl.String)), unknown], how="diagonal"),
+        verdicts=VERDICTS.fit(pool, "verdicts").sort("question_id", maintain_order=True),
+        path_stats=count_paths(pool, human).sort("question_id"),
+        facts={"mode": mode, "key": key},
+    )
+
+
+def _pool(samples: tuple[Input, ...], k: int | None) -> pl.DataFrame:
+    frames = [
+        given.rows.filter(pl.lit(True) if k is None else pl.col("draw") < k)
+        .select("question_id", "draw", "response", "model")
+        .with_columns(source=pl.lit(given.id))
+        for given in samples
+    ]
+    if not frames:
+        return pl.DataFrame(
+            schema={**{c: SAMPLES.columns[c] for c in ("question_id", "draw", "response", "model")}, "source": pl.String}
+        )
+    return pl.concat(frames)

@@ -1,0 +1,118 @@
+"""Samples from a file of completions: JSON lines or Parquet, plain or gzipped.
+
+{"question": "Natalia sold clips to 48 ...", "completion": "48/2=<<48/2=24>>24 ...\\n#### 72", "model": "llama2-7b"}
+"""
+
+from typing import Annotated, Any, BinaryIO, Literal, cast
+
+import polars as pl
+
+from builders.refusals import check_refused
+from registry.recipe import Location
+from registry.records import read_records, text_field
+from registry.rows import SAMPLES, Questions, Tables, question_id
+
+EDITION = 1
+
+KNOWN = {"question", "question_id", "completion", "response", "draw", "sample", "model"}
+
+
+def build(
+    questions: Questions,
+    *,
+    path: Location,
+    sha256: str,
+    model: str | None = None,
+    unmatched: Literal["refuse", "ignore"] = "refuse",
+    max_refused: float = 0.05,
+) -> Annotated[Tables, SAMPLES]:
+    """Return SAMPLES, sorted by (model, question_id, draw).
+
+    A row has `completion` (or response) and `question` or `question_id`; with both, the question decides. `draw`
+    (or sample) numbers the samples of a question from 0; without it they count in the order of the file. `model`
+    of the row wins over the parameter. Rows of questions that are not among `questions` are refused as unmatched;
+    `unmatched: ignore` does not count them as refused. InputError if the share of refused rows is above `max_refused`.
+    """
+    known = set(questions["question_id"])
+    ids: dict[str, str] = {}
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("line", "question_id", "draw", "response", "model", "drop", "detail")
+    }
+    others: set[str] = set()
+    both = 0
+    for line, fields, reason, detail in read_records(cast(BinaryIO, path), "samples file"):
+        id = draw = response = None
+        if reason is None:
+            others.update(fields.keys() - KNOWN)
+            both += fields.get("question") is not None and fields.get("question_id") is not None
+            id, reason, detail = _question_id(fields, ids)
+            if reason is None and id not in known:
+                reason, detail = "unmatched", f"question_id {id}"
+            if reason is None:
+                response, reason, detail = text_field(fields, "completion", "response")
+            draw = fields.get("draw", fields.get("sample"))
+            if draw is not None and (isinstance(draw, bool) or not isinstance(draw, int) or not 0 <= draw < 2**31):
+                reason, detail, draw = reason or "bad_draw", detail or f"draw is {str(draw)[:40]}, not a number from 0", None
+            if not isinstance(fields.get("model", ""), str | None):
+                reason, detail = reason or "not_text", detail or "model is not text"
+        named = fields.get("model")
+        for name, found in zip(
+            columns, (line, id, draw, response, named if isinstance(named, str) else model, reason, detail), strict=True
+        ):
+            columns[name].append(found)
+    frame = pl.DataFrame(
+        columns,
+        schema={
+            "line": pl.Int64,
+            "question_id": pl.String,
+            "draw": pl.Int32,
+            "response": pl.String,
+            "model": pl.String,
+            "drop": pl.String,
+            "detail": pl.String,
+        },
+    )
+    frame = _numbered(frame)
+    check_refused(frame, max_refused, "samples", harmless=("unmatched",) if unmatched == "ignore" else ())
+    notes = []
+    if both:
+        notes.append(f"{both} rows have question and question_id: the question decided")
+    if others:
+        notes.append(f"ignored columns: {', '.join(sorted(others))}")
+    return Tables(frame.sort("model", "question_id", "draw", "line"), facts={"notes": notes} if notes else {})
+
+
+def _question_id(fields: dict[str, Any], ids: dict[str, str]) -> tuple[str | None, str | None, str | None]:
+    question = fields.get("question")
+    if question is None:
+        return (
+            text_field(fields, "question_id")
+            if fields.get("question_id") is not None
+            else (None, "missing_field", "no question or question_id")
+        )
+    if not isinstance(question, str):
+        return None, "not_text", f"question is a {type(question).__name__}"
+    id = ids.get(question)
+    if id is None:
+        id = ids[question] = question_id(question)
+    return id, None, None
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with a draw each, and second copies of one draw refused.
+
+    Where the file numbers no draw, an unusable row of a known question still takes its number: it was drawn.
+    """
+    if frame["draw"].null_count() == frame.height:
+        place = pl.int_range(pl.len(), dtype=pl.Int32).over("question_id", "model")
+        return frame.with_columns(draw=pl.when(pl.col("question_id").is_not_null()).then(place))
+    good = pl.col("drop").is_null()
+    frame = frame.with_columns(
+        drop=pl.when(good & pl.col("draw").is_null()).then(pl.lit("missing_field")).otherwise("drop"),
+        detail=pl.when(good & pl.col("draw").is_null()).then(pl.lit("no draw, though other rows have one")).otherwise("detail"),
+    )
+    again = good & (pl.int_range(pl.len()).over("question_id", "model", "draw", good) > 0)
+    return frame.with_columns(
+        drop=pl.when(again).then(pl.lit("duplicate_draw")).otherwise("drop"),
+        detail=pl.when(again).then(pl.format("draw {} of this question is there already", "draw")).otherwise("detail"),
+    )

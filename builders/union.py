@@ -1,0 +1,77 @@
+"""Pool the kept paths of several models and select again (the paper's D'_U13B and D'_U33B)."""
+
+from typing import Annotated, Any
+
+import polars as pl
+
+from eval.paths import count_paths
+from eval.selection import Select, in_order, keep
+from registry.errors import InputError
+from registry.rows import TRAINING, Input, Tables
+
+EDITION = 1
+BY_QUESTION = True
+
+SAMPLE = ["source", "question_id", "origin", "draw"]  # what makes a sample itself, in whichever set it is
+
+
+def build(*sets: Annotated[Input, TRAINING], select: Select = "farthest", seed: int = 0) -> Annotated[Tables, TRAINING]:
+    """Return the human rows (once) and the samples kept from those that the sets kept, pooled in the order given.
+
+    Nothing is graded again: paths and verdicts are the sets' own. A sample that a set kept and the union did not
+    ends as same_path (not_drawn with `select: random_rows`). Raises InputError if the sets differ in mode or key,
+    or if there is none.
+    """
+    mode, key = _agreed(sets, "mode"), _agreed(sets, "key")
+    path = "path" if key == "paper" else "path_canonical"
+    pool = pl.concat(given.rows for given in sets)
+    human = pool.filter(pl.col("origin") == "human").unique("question_id", keep="first", maintain_order=True)
+    questions = pl.concat(
+        [
+            pool.select("question_id"),
+            *(given.path_stats.select("question_id") for given in sets if given.path_stats is not None),
+        ]
+    )
+    questions = questions.unique(maintain_order=True)
+    # Pooled question by question, in the order of the sets; a sample that two sets kept is one sample.
+    samples = pool.filter(pl.col("origin") != "human").unique(SAMPLE, keep="first", maintain_order=True).with_row_index("row")
+    kept = samples.join(
+        keep(samples.with_columns(key=pl.col(path).fill_null("")), select, seed=seed),
+        on="row",
+        how="inner",
+        maintain_order="left",
+    )
+    verdicts = _pooled_verdicts(sets, kept, "not_drawn" if select == "random_rows" else "same_path")
+    return Tables(
+        rows=in_order(human, kept, questions).select(*TRAINING.columns),
+        verdicts=verdicts.sort("question_id", maintain_order=True),
+        path_stats=count_paths(verdicts, questions.join(human, on="question_id", how="left", maintain_order="left")).sort(
+            "question_id"
+        ),
+        facts={"mode": mode, "key": key},
+    )
+
+
+def _pooled_verdicts(sets: tuple[Input, ...], kept: pl.DataFrame, passed_over: str) -> pl.DataFrame:
+    """Return the sets' verdicts, each sample once, brought up to date for what the union kept."""
+    verdicts = pl.concat(given.verdicts for given in sets if given.verdicts is not None)
+    verdicts = verdicts.with_columns(origin=pl.coalesce("model", pl.col("source").str.split("@").list.first()))
+    was_kept = pl.col("verdict") == "kept"
+    # Where one set kept a sample and another did not, it reached this pool.
+    verdicts = verdicts.with_columns(verdict=pl.when(was_kept.any().over(SAMPLE)).then(pl.lit("kept")).otherwise("verdict"))
+    verdicts = verdicts.unique(SAMPLE, keep="first", maintain_order=True)
+    still = kept.select(*SAMPLE, _still=pl.lit(True))
+    verdicts = verdicts.join(still, on=SAMPLE, how="left", maintain_order="left", nulls_equal=True)
+    return verdicts.with_columns(
+        verdict=pl.when(was_kept & pl.col("_still").is_null()).then(pl.lit(passed_over)).otherwise("verdict")
+    )
+
+
+def _agreed(sets: tuple[Input, ...], fact: str) -> Any:
+    if not sets:
+        raise InputError("a union needs one rejection set at least.")
+    values = {given.id: given.facts.get(fact) for given in sets}
+    if len(set(values.values())) > 1 or None in values.values():
+        said = ", ".join(f"{id} has {value}" for id, value in values.items())
+        raise InputError(f"the sets of a union must have one {fact}: {said}. Make them again with the same {fact}.")
+    return values[sets[0].id]

@@ -1,0 +1,442 @@
+"""Check the calculations that a response writes down, and bring them into one canonical form.
+
+An annotated equation stands in double angle brackets: ``48/2 = <<48/2=24>>24``. Its text comes from a model and
+is hostile: it is read by the small grammar below, which knows numbers, operators and parentheses and nothing
+else, in bounded time. Python's own evaluation is never used, in either mode.
+
+Two dialects:
+- *paper*: what ``eval(left)`` and ``float(right)`` of the reference script would give (PAPER's calculator check:
+  text before the first ``=`` against the text between the first and the second, difference below 1e-3).
+  Every known difference from Python is a line in tests/equation_cases.yaml.
+- *standard*: arithmetic as people write it: ``$1,000 * 20% = $200``, ``2(3+4) = 14``, ``3 × 4``, in exact fractions.
+"""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+MAX_LENGTH = 1_000  # characters of one equation
+MAX_DEPTH = 60  # nested parentheses, signs and powers
+MAX_BITS = 16_384  # of an intermediate whole number; a double ends at 1,024
+TOLERANCE = Fraction(1, 1000)
+
+T = TypeVar("T")
+
+
+class Unreadable(Exception):
+    """The text is not an expression of the grammar, or too large to be worth reading."""
+
+
+class Algebra(Protocol[T]):
+    """What the parser builds while it reads: values, canonical forms, or both."""
+
+    def number(self, text: str) -> T: ...
+    def unary(self, operator: str, x: T) -> T: ...
+    def binary(self, operator: str, x: T, y: T) -> T: ...
+
+
+class Dialect(NamedTuple):
+    token: re.Pattern[str]
+    binding: dict[str, int]  # how tightly each binary operator binds
+    signs: str
+    implicit_product: bool  # 2(3+4)
+    percent: bool  # a number may be followed by %, unless an operand comes next
+
+
+_DIGITS = r"[0-9](?:_?[0-9])*"
+_EXPONENT = rf"[eE][+-]?{_DIGITS}"
+PYTHON = Dialect(
+    re.compile(
+        rf"""(?P<number>(?:
+              (?:{_DIGITS})?\.{_DIGITS}(?:{_EXPONENT})?
+            | {_DIGITS}\.(?:{_EXPONENT})?
+            | {_DIGITS}{_EXPONENT}
+            | 0[xX](?:_?[0-9a-fA-F])+ | 0[oO](?:_?[0-7])+ | 0[bB](?:_?[01])+
+            | [1-9](?:_?[0-9])* | 0(?:_?0)*
+            )(?![0-9A-Za-z_]))
+          | (?P<operator>\*\*|//|[-+*/%^&|~()])
+          | (?P<space>[ \t\f]+|\\\n|\#[^\n]*)
+          | (?P<newline>\n)""",
+        re.VERBOSE,
+    ),
+    {"|": 1, "^": 2, "&": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8},
+    signs="+-~",
+    implicit_product=False,
+    percent=False,
+)
+MATH = Dialect(
+    re.compile(
+        r"""(?P<number>(?:[0-9]+(?:,[0-9]{3})*(?![0-9])(?:\.[0-9]*)?|\.[0-9]+)(?![0-9]|,[0-9]))
+          | (?P<operator>\*\*|//|[-+*/%^()])
+          | (?P<space>[\s$€£]+)""",
+        re.VERBOSE,
+    ),
+    {"+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8, "^": 8},
+    signs="+-",
+    implicit_product=True,
+    percent=True,
+)
+_SIGN_BINDING = 7
+_AS_ASCII = str.maketrans(
+    {"×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")", "\u00a0": " "}
+)
+_LETTER_TIMES = re.compile(r"(?<=[0-9)%.])\s*[xX]\s*(?=[$€£0-9(.])")
+
+
+class _Parser(Generic[T]):
+    """Precedence climbing over the tokens of one text; recursion only into parentheses, signs and powers."""
+
+    def __init__(self, text: str, dialect: Dialect, algebra: Algebra[T]) -> None:
+        self.dialect, self.algebra = dialect, algebra
+        self.tokens = _tokens(text, dialect)
+        self.at = 0
+        self.depth = 0
+
+    def parse(self) -> T:
+        value = self.expression(0)
+        if self.at != len(self.tokens):
+            raise Unreadable("something is left over")
+        return value
+
+    def peek(self) -> str:
+        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
+
+    def expression(self, least: int) -> T:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable("nested too deeply")
+        value = self.operand()
+        binding = self.dialect.binding
+        while operator := self.peek():
+            if operator == "%" and self.dialect.percent and not self.operand_follows():
+                self.at += 1
+                value = self.algebra.unary("%", value)
+                continue
+            if operator == "(" and self.dialect.implicit_product:
+                if binding["*"] < least:
+                    break
+                value = self.algebra.binary("*", value, self.expression(binding["*"] + 1))
+                continue
+            if operator not in binding or binding[operator] < least:
+                break
+            self.at += 1
+            if operator in ("**", "^") and binding[operator] == 8:  # right-associative, and its right side may be signed
+                value = self.algebra.binary("**", value, self.expression(_SIGN_BINDING))
+            else:
+                value = self.algebra.binary(operator, value, self.expression(binding[operator] + 1))
+        self.depth -= 1
+        return value
+
+    def operand_follows(self) -> bool:
+        after = self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else None
+        return after is not None and (after[0] == "number" or after[1] == "(")
+
+    def operand(self) -> T:
+        if self.at == len(self.tokens):
+            raise Unreadable("an operand is missing")
+        kind, text = self.tokens[self.at]
+        self.at += 1
+        if kind == "number":
+            return self.algebra.number(text)
+        if text == "(":
+            value = self.expression(0)
+            if self.peek() != ")":
+                raise Unreadable("a parenthesis is not closed")
+            self.at += 1
+            return value
+        if text in self.dialect.signs:
+            return self.algebra.unary(text, self.expression(_SIGN_BINDING))
+        raise Unreadable(f"{text!r} is not an operand")
+
+
+def _tokens(text: str, dialect: Dialect) -> list[tuple[str, str]]:
+    if len(text) > MAX_LENGTH:
+        raise Unreadable("too long")
+    tokens: list[tuple[str, str]] = []
+    at = depth = 0
+    match = dialect.token.match
+    while at < len(text):
+        found = match(text, at)
+        if found is None:
+            raise Unreadable(f"{text[at]!r} is not part of an expression")
+        at = found.end()
+        kind = found.lastgroup or ""
+        if kind == "space":
+            continue
+        if kind == "newline":
+            # Python ends an expression at a line break outside parentheses; only blank lines may follow.
+            if depth == 0 and text[at:].strip(" \t\f\n"):
+                raise Unreadable("a second line")
+            continue
+        token = found[kind]
+        depth += (token == "(") - (token == ")")
+        tokens.append((kind, token))
+    return tokens
+
+
+class PythonNumbers:
+    """Python's int and float arithmetic, with bounded whole numbers."""
+
+    def number(self, text: str) -> int | float:
+        plain = text.replace("_", "")
+        if plain.isdigit():
+            return int(plain)
+        if plain[:2] in ("0x", "0X", "0o", "0O", "0b", "0B"):
+            return int(plain, 0)
+        return float(plain)
+
+    def unary(self, operator: str, x: int | float) -> int | float:
+        if operator == "-":
+            return -x
+        if operator == "+":
+            return x
+        return ~_whole(x)
+
+    def binary(self, operator: str, x: int | float, y: int | float) -> int | float:
+        if isinstance(x, int) and isinstance(y, int):
+            if operator == "*" and x.bit_length() + y.bit_length() > MAX_BITS:
+                raise Unreadable("too large")
+            if operator == "**" and y > 0 and x.bit_length() * y > MAX_BITS:
+                raise Unreadable("too large")
+        if operator == "**":
+            power = x**y
+            if isinstance(power, complex):
+                raise Unreadable("a complex number")
+            return power
+        return _PYTHON[operator](x, y)
+
+
+def _whole(x: int | float) -> int:
+    if isinstance(x, int):
+        return x
+    raise Unreadable("a bit operation on a float")
+
+
+_PYTHON: dict[str, Callable[[int | float, int | float], int | float]] = {
+    "+": lambda x, y: x + y,
+    "-": lambda x, y: x - y,
+    "*": lambda x, y: x * y,
+    "/": lambda x, y: x / y,
+    "//": lambda x, y: x // y,
+    "%": lambda x, y: x % y,
+    "^": lambda x, y: _whole(x) ^ _whole(y),
+    "&": lambda x, y: _whole(x) & _whole(y),
+    "|": lambda x, y: _whole(x) | _whole(y),
+}
+
+
+def passes_paper(equation: str) -> bool:
+    """Return whether the reference script's calculator check passes `equation` (the text between << and >>)."""
+    left, equals, rest = equation.partition("=")
+    if not equals:
+        return False
+    right = rest.partition("=")[0]
+    if len(right) > MAX_LENGTH:
+        return False
+    try:
+        return abs(_Parser(_python_text(left), PYTHON, PythonNumbers()).parse() - float(right)) < 1e-3
+    except (Unreadable, ArithmeticError, ValueError):
+        return False
+
+
+_BLANK_LINES = re.compile(r"(?:[ \t\f]*(?:#[^\n]*)?\n)+")
+
+
+def _python_text(text: str) -> str:
+    """Return the text as Python's tokenizer sees it: line ends as \\n, leading blanks and blank lines gone."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip(" \t")
+    if blank := _BLANK_LINES.match(text):
+        text = text[blank.end() :]
+        if text[:1] in (" ", "\t"):
+            raise Unreadable("an indented line")
+    return text
+
+
+class Form(NamedTuple):
+    """An expression's exact value (None if it has none) and its parts in canonical order.
+
+    A sum is a list of ("+" or "-", text), a product a list of ("*" or "/", text); an atom has one part.
+    """
+
+    value: Fraction | None
+    kind: str  # "sum", "product" or "atom"
+    parts: tuple[tuple[str, str], ...]
+
+    def text(self) -> str:
+        """Return the form as text: parts that commute are sorted, so 3+4 and 4+3 read the same."""
+        first = "*" if self.kind == "product" else "+"
+        # The parts that are added (or multiplied) come first: 12*50/60.
+        parts = sorted(self.parts, key=lambda part: (part[0] != first, part[1]))
+        whole = "".join(operator + text for operator, text in parts)
+        if whole.startswith(first):
+            return whole[1:]
+        return "1" + whole if self.kind == "product" else whole
+
+    def inside(self, kind: str) -> tuple[tuple[str, str], ...]:
+        """Return this form's parts as they stand within a larger sum or product."""
+        if self.kind == kind:
+            return self.parts
+        text = self.text()
+        if self.kind == "atom" and kind == "sum" and text.startswith("-"):
+            return (("-", text[1:]),)  # 5 + -3 is 5 - 3
+        if self.kind == "sum" or (self.kind == "product" and kind == "sum" and len(self.parts) == 1):
+            text = f"({text})"
+        return (("+" if kind == "sum" else "*", text),)
+
+
+class CanonicalForms:
+    """Exact fractions together with a form that is equal for expressions that differ only in order and notation.
+
+    Sums and products are flattened and sorted, a difference is a sum with a negative part, a quotient a product
+    with an inverted one; numbers are written by value (0.20 and .2 are one). Nothing is calculated away.
+    """
+
+    def number(self, text: str) -> Form:
+        value = Fraction(text.replace(",", ""))
+        return Form(value, "atom", (("+", written(value)),))
+
+    def unary(self, operator: str, x: Form) -> Form:
+        if operator == "+":
+            return x
+        if operator == "%":
+            value = None if x.value is None else x.value / 100
+            if x.kind == "atom" and value is not None:
+                return Form(value, "atom", (("+", written(value)),))
+            return Form(value, "product", (*x.inside("product"), ("/", "100")))
+        value = None if x.value is None else -x.value
+        if x.kind == "atom" and value is not None:
+            return Form(value, "atom", (("+", written(value)),))
+        return Form(value, "sum", _flipped(x.inside("sum"), "+-"))
+
+    def binary(self, operator: str, x: Form, y: Form) -> Form:
+        if operator in "+-":
+            right = y.inside("sum")
+            return Form(
+                _value(operator, x, y), "sum", (*x.inside("sum"), *(right if operator == "+" else _flipped(right, "+-")))
+            )
+        if operator in ("*", "/"):
+            right = y.inside("product")
+            return Form(
+                _value(operator, x, y),
+                "product",
+                (*x.inside("product"), *(right if operator == "*" else _flipped(right, "*/"))),
+            )
+        left_text, right_text = (f.text() if f.kind == "atom" else f"({f.text()})" for f in (x, y))
+        return Form(_value(operator, x, y), "atom", (("+", f"({left_text}{operator}{right_text})"),))
+
+
+def _flipped(parts: tuple[tuple[str, str], ...], pair: str) -> tuple[tuple[str, str], ...]:
+    return tuple((pair[1] if operator == pair[0] else pair[0], text) for operator, text in parts)
+
+
+def _value(operator: str, left: Form, right: Form) -> Fraction | None:
+    x, y = left.value, right.value
+    if x is None or y is None:
+        return None
+    if _bits(x) + _bits(y) > MAX_BITS:
+        return None
+    if operator == "+":
+        return x + y
+    if operator == "-":
+        return x - y
+    if operator == "*":
+        return x * y
+    if operator == "**":
+        return _power(x, y)
+    if y == 0:
+        return None
+    if operator == "/":
+        return x / y
+    return Fraction(x // y) if operator == "//" else x % y
+
+
+def _bits(x: Fraction) -> int:
+    return x.numerator.bit_length() + x.denominator.bit_length()
+
+
+def _power(x: Fraction, y: Fraction) -> Fraction | None:
+    if y.denominator == 1:
+        if abs(y.numerator) * _bits(x) > MAX_BITS or (x == 0 and y < 0):
+            return None
+        return x**y.numerator
+    if x < 0 or _bits(x) > 1000 or abs(y) > 1000:
+        return None
+    try:
+        return Fraction(float(x) ** float(y))
+    except (OverflowError, ZeroDivisionError):
+        return None
+
+
+def written(value: Fraction) -> str:
+    """Return the one way a value is written in keys: 0.2, 7, -3, and 1/3 where no decimal number is exact."""
+    if value.denominator == 1:
+        return _digits(value.numerator)
+    rest, twos, fives = value.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest != 1:
+        return f"{_digits(value.numerator)}/{_digits(value.denominator)}"
+    places = max(twos, fives)
+    digits = _digits(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
+    return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+
+
+def _digits(n: int) -> str:
+    # Python refuses to print whole numbers of more than 4,300 digits; hexadecimal has no such limit.
+    return str(n) if n.bit_length() < 14_000 else hex(n)
+
+
+class Reading(NamedTuple):
+    """An equation in standard mode: whether it holds, and its canonical text."""
+
+    holds: bool
+    canonical: str
+
+
+_SHOWN = re.compile(r"\s*[-+]?\s*[$€£]?\s*[-+]?(?:[0-9][0-9,]*)?(?:\.([0-9]*))?\s*(%?)\s*")
+
+
+def read_standard(equation: str) -> Reading:
+    """Return whether every link of `equation` holds, and its canonical form.
+
+    A link a=b holds when |a - b| < 1e-3, or when b is a plain number and a rounds to it at the digits it shows
+    (50/60=0.83). An equation that cannot be read does not hold; its canonical form is then its text without spaces.
+    """
+    if len(equation) > MAX_LENGTH:
+        return Reading(False, "".join(equation.split()))
+    return _read_short(equation)
+
+
+@lru_cache(maxsize=200_000)
+def _read_short(equation: str) -> Reading:
+    text = _LETTER_TIMES.sub("*", equation.translate(_AS_ASCII))
+    sides = text.split("=")
+    try:
+        forms = [_Parser(side, MATH, CanonicalForms()).parse() for side in sides]
+    except (Unreadable, ValueError):
+        return Reading(False, "".join(equation.split()))
+    canonical = "=".join(form.text() for form in forms)
+    if len(sides) == 1:
+        return Reading(False, canonical)
+    holds = all(_link_holds(forms[i].value, forms[i + 1].value, sides[i + 1]) for i in range(len(sides) - 1))
+    return Reading(holds, canonical)
+
+
+def _link_holds(left: Fraction | None, right: Fraction | None, shown: str) -> bool:
+    if left is None or right is None:
+        return False
+    difference = abs(left - right)
+    if difference < TOLERANCE:
+        return True
+    plain = _SHOWN.fullmatch(shown)
+    if plain is None:
+        return False
+    unit = Fraction(1, 10 ** (len(plain[1] or "") + (2 if plain[2] else 0)))
+    if difference * 2 != unit:
+        return difference * 2 < unit
+    # Exactly half way: away from zero, or to the even digit, are both called rounding.
+    return abs(right) > abs(left) or (right / unit) % 2 == 0

@@ -1,0 +1,16 @@
+"""Grade samples: the answer, the equations and the path of each response, column by column."""
+
+import polars as pl
+
+from eval.answers import Mode, is_right, read_answers
+from eval.paths import read_paths
+
+
+def grade(samples: pl.DataFrame, mode: Mode, *, tolerance: float, strict: bool = False) -> pl.DataFrame:
+    """Return `samples` (with `response` and the question's gold `answer` as `gold`) and what was read from each.
+
+    Adds answer, answer_from, right_answer, bad_equation, path and path_canonical.
+    """
+    responses = samples["response"]
+    graded = pl.concat([samples, read_answers(responses, mode), read_paths(responses, mode)], how="horizontal")
+    return graded.with_columns(is_right(graded["answer"], graded["gold"], mode, tolerance=tolerance, strict=strict))

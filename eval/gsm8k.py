@@ -1,0 +1,128 @@
+"""Score stored samples on a set of questions: maj1@1, maj1@k, pass@k and distinct correct reasoning paths.
+
+An eval never runs a model: greedy accuracy is the eval of a samples line with temperature 0.0 and k 1.
+"""
+
+from collections.abc import Iterator
+from math import comb
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+
+from eval.answers import Mode, vote_keys
+from eval.grade import grade
+from registry.errors import InputError
+from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS, Input, Tables
+
+EDITION = 1
+
+PASS_AT = (1, 3, 6, 12, 25, 50, 100)  # and k itself
+RESAMPLES = 2_000
+
+
+def evaluate(
+    questions: Annotated[Input, QUESTIONS],
+    samples: Annotated[Input, SAMPLES],
+    *,
+    k: int = 1,
+    mode: Mode = "standard",
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> Annotated[Tables, SCORES]:
+    """Return the scores of each model in `samples` over all `questions`, with the verdict on every draw below `k`.
+
+    Metrics, each a mean over questions with a 95 % bootstrap interval over questions (seeded by `seed`):
+    - maj1@1: the answer of draw 0 is right. maj1@k: the answer most draws agree on is right; equal counts go to the
+      answer seen first, answers that cannot be read do not vote (standard mode counts values, paper mode texts).
+    - pass@j for j up to k: 1 - C(k-c, j) / C(k, j) with c right draws of k, the unbiased estimate.
+    - distinct_paths: different calculation processes among the right draws (the paper's Fig. 7).
+    - bad_equations: the share of draws with a calculation that does not hold; it does not make a draw wrong here.
+    A draw that `samples` lacks counts as wrong. An answer is right within `tolerance`: paper mode's default is
+    the reference script's (the difference is below 1e-4), standard mode's is 0. Raises InputError for k < 1.
+    """
+    if k < 1:
+        raise InputError(f"k is {k}; it must be 1 or more.")
+    tolerance = (1e-4 if mode == "paper" else 0.0) if tolerance is None else tolerance
+    drawn = samples.rows.filter(pl.col("draw") < k).with_columns(source=pl.lit(samples.id))
+    asked = questions.rows.select("question_id", gold="answer").with_row_index("place")
+    unknown = drawn.join(asked, on="question_id", how="anti").select(
+        "question_id", "source", "model", "draw", drop=pl.lit("unknown_question")
+    )
+    drawn = drawn.join(asked, on="question_id", how="inner", maintain_order="left").sort("place", "draw", maintain_order=True)
+    graded = grade(drawn, mode, tolerance=tolerance, strict=mode == "paper").with_columns(
+        verdict=pl.when(pl.col("answer").is_null())
+        .then(pl.lit("no_answer"))
+        .when(pl.col("right_answer"))
+        .then(pl.lit("correct"))
+        .otherwise(pl.lit("wrong_answer"))
+    )
+    scores, missing = [], 0
+    for model, draws in _by_model(graded):
+        name = model or samples.id.split("@")[0]
+        missing += asked.height * k - draws.height
+        for metric, values in _metrics(draws, asked, k, mode):
+            low, high = _interval(values, seed)
+            scores.append(
+                {
+                    "model": name,
+                    "dataset": questions.id,
+                    "metric": metric,
+                    "value": float(values.mean()),
+                    "low": low,
+                    "high": high,
+                    "n": len(values),
+                }
+            )
+    notes = [f"{missing} draws are missing and count as wrong"] if missing else []
+    rows = pl.concat([SCORES.fit(pl.DataFrame(scores, schema=SCORES.columns), "scores"), unknown], how="diagonal")
+    return Tables(
+        rows, verdicts=VERDICTS.fit(graded, "verdicts"), facts={"mode": mode, "k": k, **({"notes": notes} if notes else {})}
+    )
+
+
+def _by_model(graded: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
+    if not graded.height:
+        yield None, graded
+    for (model,), draws in graded.group_by("model", maintain_order=True):
+        yield model, draws
+
+
+def _metrics(draws: pl.DataFrame, asked: pl.DataFrame, k: int, mode: Mode) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each metric with its values, one for each question in order."""
+
+    def of_questions(values: pl.DataFrame) -> np.ndarray:
+        joined = asked.select("question_id").join(values, on="question_id", how="left", maintain_order="left")
+        return joined["value"].cast(pl.Float64).fill_null(0.0).to_numpy()
+
+    by_question = draws.group_by("question_id")
+    yield "maj1@1", of_questions(draws.filter(pl.col("draw") == 0).select("question_id", value="right_answer"))
+    if k > 1:
+        yield f"maj1@{k}", of_questions(_majority(draws, mode))
+    right = of_questions(by_question.agg(value=pl.col("right_answer").sum()))
+    for j in sorted({*(j for j in PASS_AT if j < k), k}):
+        chance = np.array([1 - comb(k - c, j) / comb(k, j) for c in range(k + 1)])
+        yield f"pass@{j}", chance[right.astype(int)]
+    path = "path" if mode == "paper" else "path_canonical"
+    distinct = draws.filter("right_answer").group_by("question_id").agg(value=pl.col(path).drop_nulls().n_unique())
+    yield "distinct_paths", of_questions(distinct)
+    yield "bad_equations", of_questions(by_question.agg(value=pl.col("bad_equation").sum() / k))
+
+
+def _majority(draws: pl.DataFrame, mode: Mode) -> pl.DataFrame:
+    """Return question_id and whether the answer with the most votes is right; the first seen wins a tie."""
+    votes = draws.with_columns(vote=vote_keys(draws["answer"], mode)).filter(pl.col("vote").is_not_null())
+    counted = votes.group_by("question_id", "vote", maintain_order=True).agg(
+        n=pl.len(), seen=pl.col("draw").min(), value=pl.col("right_answer").first()
+    )
+    ranked = counted.sort("n", "seen", descending=[True, False])
+    return ranked.group_by("question_id", maintain_order=True).first().select("question_id", "value")
+
+
+def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 percentiles of the mean over resampled questions."""
+    rng = np.random.default_rng(seed)
+    n = len(values)
+    means = [rng.multinomial(n, np.full(n, 1 / n), size=100) @ values / n for _ in range(RESAMPLES // 100)]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    return float(low), float(high)

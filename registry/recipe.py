@@ -1,0 +1,200 @@
+"""Bind a catalog line to its maker's signature: the one rule.
+
+A dataset line means builders.<builder>.build(*inputs, **params), a model line trainers.<trainer>.train(...), an eval
+line eval.<eval>.evaluate(...). Positional parameters are artifacts, keyword-only ones the recipe; those that begin
+with an underscore are seams for tests and no line can name them.
+"""
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from registry.catalog import Catalog, Entry
+from registry.errors import CatalogError, near
+from registry.rows import Input, Shape
+from registry.store import Kind, sha256_file
+
+MAKERS: dict[Kind, tuple[str, str]] = {  # where the makers of a kind live, and what their function is called
+    "dataset": ("builders", "build"),
+    "model": ("trainers", "train"),
+    "eval": ("eval", "evaluate"),
+}
+
+
+class Location:
+    """A parameter that says where, not what: a file, relative to the catalog's folder.
+
+    The maker gets an open binary file whose sha256 is the line's `sha256`. Only the file's name is recorded.
+    """
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A maker's function and what its signature says."""
+
+    name: str
+    kind: Kind
+    module: ModuleType
+    function: Callable[..., Any]
+    inputs: tuple[inspect.Parameter, ...]
+    rest: inspect.Parameter | None  # *samples
+    params: Mapping[str, inspect.Parameter]
+    makes: Shape | None  # None: rows of the shape of its first input
+    takes: tuple[Shape | None, ...]
+
+    @property
+    def edition(self) -> int:
+        return int(self.module.EDITION)
+
+    @property
+    def by_question(self) -> bool:
+        return bool(getattr(self.module, "BY_QUESTION", False))
+
+    def takes_whole(self, position: int) -> bool:
+        """Return whether the input at `position` is wanted as an Input (with its id and tables), not only as rows."""
+        parameter = self.inputs[position] if position < len(self.inputs) else self.rest
+        return parameter is not None and _bare(parameter.annotation) is Input
+
+    def shape_taken(self, position: int) -> Shape | None:
+        return self.takes[min(position, len(self.takes) - 1)]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A catalog line with every parameter bound."""
+
+    entry: Entry
+    maker: Maker
+    params: Mapping[str, Any]
+    location: str | None = None  # the name of the Location parameter, if there is one
+
+
+@cache
+def find_maker(kind: Kind, name: str) -> Maker:
+    """Return the maker called `name`; CatalogError offers the nearest names."""
+    package, function_name = MAKERS[kind]
+    known = _known(package)
+    if name not in known:
+        raise CatalogError(f"no {package}/{name}.py.{near(name, known) or ' There are ' + ', '.join(known) + '.'}")
+    module = importlib.import_module(f"{package}.{name}")
+    function = getattr(module, function_name, None)
+    if function is None:
+        raise CatalogError(f"{package}/{name}.py has no {function_name}(): it is not something a line can name.")
+    signature = inspect.signature(function, eval_str=True)
+    parameters = signature.parameters.values()
+    positional = tuple(p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+    rest = next((p for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    params = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and not p.name.startswith("_")}
+    takes = tuple(_shape(p.annotation) for p in (*positional, *([rest] if rest else [])))
+    return Maker(name, kind, module, function, positional, rest, params, _shape(signature.return_annotation), takes)
+
+
+def _known(package: str) -> list[str]:
+    spec = importlib.util.find_spec(package)
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    function = f"def {next(f for p, f in MAKERS.values() if p == package)}("
+    return sorted(
+        file.stem
+        for folder in folders
+        for file in folder.glob("*.py")
+        if file.stem != "__init__" and function in file.read_text(encoding="utf-8")
+    )
+
+
+def _shape(annotation: Any) -> Shape | None:
+    if get_origin(annotation) is Annotated:
+        return next((mark for mark in get_args(annotation)[1:] if isinstance(mark, Shape)), None)
+    return None
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def bind(entry: Entry, catalog: Catalog) -> Recipe:
+    """Return the line with every parameter bound and checked; CatalogError names the line and the cure."""
+    at = f"{entry.where}: {entry.id}"
+    try:
+        maker = find_maker(entry.kind, entry.maker)
+    except CatalogError as error:
+        raise CatalogError(f"{at}: {error}") from error
+    _check_inputs(entry, maker, catalog, at)
+    if unknown := [name for name in entry.params if name not in maker.params]:
+        raise CatalogError(
+            f"{at}: {maker.name} has no parameter {unknown[0]!r}; it has {', '.join(maker.params) or 'none'}.{near(unknown[0], maker.params)}"
+        )
+    location = next((name for name, p in maker.params.items() if p.annotation is Location), None)
+    params: dict[str, Any] = {}
+    for name, parameter in maker.params.items():
+        if name in entry.params:
+            params[name] = str(entry.params[name]) if name == location else _checked(parameter, entry.params[name], at)
+        elif parameter.default is not parameter.empty:
+            params[name] = parameter.default
+        else:
+            raise CatalogError(f"{at}: {maker.name} needs the parameter {name}.{_right_sha256(name, entry, catalog, location)}")
+    return Recipe(entry, maker, params, location)
+
+
+def _right_sha256(name: str, entry: Entry, catalog: Catalog, location: str | None) -> str:
+    if name != "sha256" or location is None or location not in entry.params:
+        return ""
+    file = catalog.folder / str(entry.params[location])
+    return f" That of {file.name} is: sha256: {sha256_file(file)}" if file.is_file() else f" ({file} does not exist.)"
+
+
+def _check_inputs(entry: Entry, maker: Maker, catalog: Catalog, at: str) -> None:
+    given, fewest = len(entry.inputs), sum(p.default is p.empty for p in maker.inputs)
+    if given < fewest or (given > len(maker.inputs) and maker.rest is None):
+        wanted = ", ".join([p.name for p in maker.inputs] + ([f"*{maker.rest.name}"] if maker.rest else []))
+        raise CatalogError(f"{at}: {maker.name} takes the inputs ({wanted}); the line gives {given}.")
+    for position, id in enumerate(entry.inputs):
+        if len(maker.takes) == 0:
+            break
+        shape, source = maker.shape_taken(position), catalog.get(id)
+        made = source and _made(source, catalog)
+        if shape and made and shape.name != made.name:
+            raise CatalogError(f"{at}: input {position + 1} must be {shape.name} rows; {id} has {made.name} rows.")
+
+
+def _made(entry: Entry, catalog: Catalog, depth: int = 0) -> Shape | None:
+    try:
+        maker = find_maker(entry.kind, entry.maker)
+    except CatalogError:
+        return None  # its own line will say so
+    if maker.makes or not entry.inputs or depth > 100:
+        return maker.makes
+    first = catalog.get(entry.inputs[0])
+    return _made(first, catalog, depth + 1) if first else None
+
+
+def _checked(parameter: inspect.Parameter, value: Any, at: str) -> Any:
+    try:
+        return _adapter(parameter.annotation).validate_python(value, strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        quote = " Put it in quotes." if problem["type"] == "string_type" else ""
+        raise CatalogError(
+            f"{at}: {parameter.name} is {value!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}.{quote}"
+        ) from error
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+    except PydanticUserError:
+        return TypeAdapter(annotation)
+
+
+def recorded(recipe: Recipe) -> dict[str, Any]:
+    """Return the parameters as artifact.json keeps them: of a Location only the file's name."""
+    return {name: Path(value).name if name == recipe.location else value for name, value in recipe.params.items()}

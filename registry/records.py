@@ -1,0 +1,98 @@
+"""Read rows from a file somebody made elsewhere: JSON lines or Parquet, plain or gzipped.
+
+A row that cannot be read is not lost: it comes out with its line number, a reason and a detail.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from registry.errors import InputError
+
+MAX_LINE = 8_000_000  # bytes; a longer line is refused and never held in memory whole
+
+
+class Record(NamedTuple):
+    """One row of a file: its 1-based line (or Parquet row), and its fields or the reason why there are none."""
+
+    line: int
+    fields: dict[str, Any]
+    reason: str | None = None
+    detail: str | None = None
+
+
+def read_records(file: BinaryIO, name: str) -> Iterator[Record]:
+    """Yield the records of an open file; blank lines are skipped.
+
+    Raises InputError, naming the file, if it is neither JSON lines nor Parquet, or ends in the middle.
+    """
+    start = file.read(4)
+    file.seek(0)
+    if start[:2] == b"\x1f\x8b":
+        file = gzip.open(file)  # type: ignore[assignment]  # noqa: SIM115 (its owner closes it)
+        try:
+            start = file.peek(4)[:4]  # type: ignore[attr-defined]
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{name}: the gzip data is damaged ({error}). Make the file again.") from error
+    if start == b"PAR1":
+        yield from _parquet(file, name)
+    else:
+        yield from _json_lines(file, name)
+
+
+def _parquet(file: BinaryIO, name: str) -> Iterator[Record]:
+    try:
+        table = pq.ParquetFile(file if file.seekable() and not isinstance(file, gzip.GzipFile) else io.BytesIO(file.read()))
+        line = 0
+        for batch in table.iter_batches():
+            for fields in batch.to_pylist():
+                line += 1
+                yield Record(line, fields)
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: the Parquet data is damaged ({error}). Make the file again.") from error
+
+
+def _json_lines(file: BinaryIO, name: str) -> Iterator[Record]:
+    line = 0
+    try:
+        while text := file.readline(MAX_LINE + 1):
+            line += 1
+            if len(text) > MAX_LINE:
+                while text and not text.endswith(b"\n"):
+                    text = file.readline(MAX_LINE)
+                yield Record(line, {}, "line_too_long", f"over {MAX_LINE:,} bytes")
+                continue
+            if line == 1:
+                text = text.removeprefix(b"\xef\xbb\xbf")
+            if not text.strip():
+                continue
+            try:
+                fields = orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                yield Record(line, {}, "not_json", str(error))
+                continue
+            if isinstance(fields, dict):
+                yield Record(line, fields)
+            else:
+                yield Record(line, {}, "not_an_object", f"a JSON {type(fields).__name__}")
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{name}: the file ends or breaks after line {line} ({error}). Make it again.") from error
+
+
+def text_field(fields: dict[str, Any], *names: str) -> tuple[str | None, str | None, str | None]:
+    """Return (text, reason, detail) of the first of `names` that is there: text that is not blank, or why not."""
+    name = next((n for n in names if fields.get(n) is not None), None)
+    if name is None:
+        return None, "missing_field", f"no {' or '.join(names)}"
+    found = fields[name]
+    if not isinstance(found, str):
+        return None, "not_text", f"{name} is a {type(found).__name__}"
+    if not found.strip():
+        return None, "empty_text", f"{name} is empty"
+    return found, None, None
