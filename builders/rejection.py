@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import polars as pl
 
 from eval.answers import Mode, read_answers
-from eval.grade import grade
-from eval.paths import count_paths, read_paths
+from eval.grade import grade, human_paths
+from eval.paths import count_paths
 from eval.selection import BLIND, Select, in_order, keep
 from registry.rows import SAMPLES, TRAINING, VERDICTS, Input, Questions, Tables
 
@@ -47,9 +47,7 @@ def build(
     key = key or ("paper" if mode == "paper" else "canonical")
     path = "path" if key == "paper" else "path_canonical"
     drop_human = (same_as_human or ("keep" if mode == "paper" else "drop")) == "drop"
-    human = pl.concat([questions, read_paths(questions["response"], mode)], how="horizontal").with_columns(
-        pl.when(pl.col("response").is_not_null()).then(pl.col("path", "path_canonical")), origin=pl.lit("human")
-    )
+    human = human_paths(questions, mode).with_columns(origin=pl.lit("human"))
     # The reference script reads the gold answer by its own rule too.
     gold = read_answers(questions["response"], mode)["answer"] if mode == "paper" else questions["answer"]
     asked = human.select(
@@ -100,7 +98,7 @@ def build(
         rows=pl.concat([rows.select(*TRAINING.columns).with_columns(drop=pl.lit(None, pl.String)), unknown], how="diagonal"),
         verdicts=VERDICTS.fit(pool, "verdicts").sort("question_id", maintain_order=True),
         path_stats=count_paths(pool, human).sort("question_id"),
-        facts={"mode": mode, "key": key},
+        facts={"mode": mode, "key": key, "sources": [given.id for given in samples]},
     )
 
 

@@ -48,7 +48,7 @@ def build(*sets: Annotated[Input, TRAINING], select: Select = "farthest", seed: 
         path_stats=count_paths(verdicts, questions.join(human, on="question_id", how="left", maintain_order="left")).sort(
             "question_id"
         ),
-        facts={"mode": mode, "key": key},
+        facts={"mode": mode, "key": key, "sources": list(dict.fromkeys(s for given in sets for s in given.facts["sources"]))},
     )
 
 

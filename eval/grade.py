@@ -14,3 +14,11 @@ def grade(samples: pl.DataFrame, mode: Mode, *, tolerance: float, strict: bool =
     responses = samples["response"]
     graded = pl.concat([samples, read_answers(responses, mode), read_paths(responses, mode)], how="horizontal")
     return graded.with_columns(is_right(graded["answer"], graded["gold"], mode, tolerance=tolerance, strict=strict))
+
+
+def human_paths(questions: pl.DataFrame, mode: Mode) -> pl.DataFrame:
+    """Return `questions` with the path and path_canonical of each human solution, null where there is none."""
+    paths = read_paths(questions["response"], mode).select("path", "path_canonical")
+    return pl.concat([questions, paths], how="horizontal").with_columns(
+        pl.when(pl.col("response").is_not_null()).then(pl.col("path", "path_canonical"))
+    )

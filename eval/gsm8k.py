@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from eval.answers import Mode, vote_keys
-from eval.grade import grade
+from eval.grade import grade, human_paths
+from eval.paths import count_paths
 from registry.errors import InputError
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS, Input, Tables
 
@@ -43,6 +44,8 @@ def evaluate(
     """
     if k < 1:
         raise InputError(f"k is {k}; it must be 1 or more.")
+    if not questions.rows.height:
+        raise InputError(f"{questions.id} has no questions.")
     tolerance = (1e-4 if mode == "paper" else 0.0) if tolerance is None else tolerance
     drawn = samples.rows.filter(pl.col("draw") < k).with_columns(source=pl.lit(samples.id))
     asked = questions.rows.select("question_id", gold="answer").with_row_index("place")
@@ -76,8 +79,12 @@ def evaluate(
             )
     notes = [f"{missing} draws are missing and count as wrong"] if missing else []
     rows = pl.concat([SCORES.fit(pl.DataFrame(scores, schema=SCORES.columns), "scores"), unknown], how="diagonal")
+    facts = {"mode": mode, "key": "paper" if mode == "paper" else "canonical", "sources": [samples.id]}
     return Tables(
-        rows, verdicts=VERDICTS.fit(graded, "verdicts"), facts={"mode": mode, "k": k, **({"notes": notes} if notes else {})}
+        rows,
+        verdicts=VERDICTS.fit(graded, "verdicts"),
+        path_stats=count_paths(graded, human_paths(questions.rows, mode)),
+        facts=facts | ({"notes": notes} if notes else {}),
     )
 
 

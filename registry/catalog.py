@@ -5,6 +5,7 @@ datasets:
 """
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ SECTIONS: dict[str, tuple[Kind, str]] = {  # section -> the kind of its artifact
     "datasets": ("dataset", "builder"),
     "evals": ("eval", "eval"),
 }
+MAX_DEPTH = 20  # of nested mappings and lists; a line has three
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,9 @@ def find(start: Path) -> Path:
 
 def read(file: Path) -> Catalog:
     """Return the catalog that `file` holds; CatalogError names the line that is wrong and the cure."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except FileNotFoundError:
-        raise NotFound(f"{file} does not exist. `rft init` writes a first one.") from None
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{file.name}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise CatalogError(f"{file.name}:{line}: not YAML: {error.problem}. Mend the line.") from error
-    except yaml.YAMLError as error:
-        raise CatalogError(f"{file.name}: not YAML: {error}") from error
+    root = _compose(file)
     entries: dict[ArtifactId, Entry] = {}
+    first_of_name: dict[str, Entry] = {}
     if root is not None:
         for section, node, at in _items(root, file.name):
             if section not in SECTIONS:
@@ -88,9 +81,8 @@ def read(file: Path) -> Catalog:
                 continue
             for key, fields, where in _items(node, file.name):
                 entry = _entry(key, fields, section, where, file.name)
-                if (
-                    other := next((e for e in entries.values() if e.id.name == entry.id.name and e.kind != entry.kind), None)
-                ) is not None:
+                other = first_of_name.setdefault(entry.id.name, entry)
+                if other.kind != entry.kind:
                     raise CatalogError(
                         f"{where}: {entry.id.name} is a {other.kind} already ({other.where}). A name is one thing; choose another."
                     )
@@ -100,6 +92,40 @@ def read(file: Path) -> Catalog:
                     )
                 entries[entry.id] = entry
     return Catalog(file.resolve(), entries)
+
+
+def _compose(file: Path) -> yaml.Node | None:
+    """Return the root node of a YAML file that uses nothing but mappings, lists and plain values."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"{file} does not exist. `rft init` writes a first one.") from None
+    except IsADirectoryError:
+        raise CatalogError(f"{file} is a folder. Name the file: {file / FILE_NAME}.") from None
+    try:
+        text = data.decode()
+        depth = 0
+        # Events first: they are read without recursion, and composing a thousand nested brackets ends Python.
+        for event in yaml.parse(text, Loader=_LOADER):
+            where = f"{file.name}:{event.start_mark.line + 1 if event.start_mark else 1}"
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+                raise CatalogError(f"{where}: no & anchors and * aliases here: every line says all of its own. Write it out.")
+            if (tag := getattr(event, "tag", None)) is not None:
+                raise CatalogError(f"{where}: no ! tags here ({tag}). Remove it, and quote the value if text is meant.")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise CatalogError(f"{where}: nested more than {MAX_DEPTH} deep. Is a bracket left open?")
+        root: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CatalogError(f"{file.name}:{line}: not UTF-8 text (byte {error.start} of the file). Save it as UTF-8.") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise CatalogError(f"{file.name}:{line}: not YAML: {error.problem}. Mend the line.") from error
+    except yaml.reader.ReaderError as error:
+        line = data.count(b"\n", 0, error.position) + 1
+        raise CatalogError(f"{file.name}:{line}: not YAML: {error.reason}. Remove the character.") from error
+    return root
 
 
 def _entry(key: Any, node: yaml.Node, section: str, where: str, file: str) -> Entry:
@@ -117,7 +143,8 @@ def _entry(key: Any, node: yaml.Node, section: str, where: str, file: str) -> En
                 f"{at}: {id} has an unknown key {name!r}; there are {maker_key}, inputs and params.{near(str(name), (maker_key, 'inputs', 'params'))}"
             )
         fields[name] = _value(child, file)
-    maker, inputs, params = fields.get(maker_key), fields.get("inputs") or [], fields.get("params") or {}
+    maker, inputs, params = fields.get(maker_key), fields.get("inputs"), fields.get("params")
+    inputs, params = [] if inputs is None else inputs, {} if params is None else params
     if not isinstance(maker, str):
         raise CatalogError(f"{where}: {id} names no {maker_key}. Write {{{maker_key}: NAME, ...}}.")
     if not isinstance(inputs, list) or not all(isinstance(given, str) for given in inputs):
@@ -139,7 +166,7 @@ def _entry(key: Any, node: yaml.Node, section: str, where: str, file: str) -> En
 def _items(node: yaml.Node, file: str) -> Iterator[tuple[Any, yaml.Node, str]]:
     """Yield (key, value node, "file:line") of a mapping; duplicate keys are refused (YAML keeps the last without a word)."""
     if not isinstance(node, yaml.MappingNode):
-        raise CatalogError(f"{file}:{node.start_mark.line + 1}: a mapping is needed here.")
+        raise CatalogError(f"{file}:{node.start_mark.line + 1}: a mapping is needed here (key: value).")
     seen: dict[Any, int] = {}
     for key_node, value in node.value:
         line = key_node.start_mark.line + 1
@@ -203,26 +230,50 @@ def _is_null(node: yaml.Node) -> bool:
 
 
 def add_line(file: Path, section: str, line: str) -> None:
-    """Add `line` at the end of a section of catalog.yaml, leaving every other byte as it is."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    root = yaml.compose(text, Loader=yaml.SafeLoader) if text.strip() else None
+    """Add `line` at the end of a section of catalog.yaml, leaving every other byte as it is.
+
+    Raises CatalogError if the file is not YAML, or is not written one artifact a line.
+    """
+    file = file.resolve()  # of a link, the file it means
+    root = _compose(file) if file.exists() else None
+    text = file.read_bytes().decode() if file.exists() else ""
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     here = next((value for key, value in pairs if key.value == section), None)
+    if not (root is None or _is_null(root) or _is_block(root)) or not (here is None or _is_empty(here) or _is_block(here)):
+        raise CatalogError(
+            f"{file.name}: write {section} in block form (`{section}:`, one artifact a line), then add:\n  {line}"
+        )
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith(("\n", "\r")):
+        lines[-1] += end
     if here is None:
-        lines += [f"\n{section}:\n" if lines else f"{section}:\n", f"  {line}\n"]
-    elif not isinstance(here, yaml.MappingNode) or here.flow_style:
-        if not _is_null(here):
-            raise CatalogError(
-                f"{file.name}: write the section {section} in block form (one artifact a line), then add:\n  {line}"
-            )
-        lines.insert(here.start_mark.line + 1, f"  {line}\n")
+        lines += [end] if lines else []
+        lines += [f"{section}:{end}", f"  {line}{end}"]
+    elif _is_empty(here):
+        lines.insert(here.start_mark.line + 1, f"  {line}{end}")
     else:
-        last = here.value[-1][1].end_mark
-        at = last.line + (1 if last.column else 0)
-        lines.insert(at, " " * here.start_mark.column + f"{line}\n")
+        lines.insert(_last_line(here) + 1, " " * here.start_mark.column + f"{line}{end}")
     scratch = file.with_name(f".{file.name}.new")
-    scratch.write_text("".join(lines), encoding="utf-8")
+    scratch.write_bytes("".join(lines).encode())
+    if file.exists():
+        shutil.copymode(file, scratch)
     scratch.replace(file)
+
+
+def _is_block(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode) and not node.flow_style
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    return _is_null(node) and not node.value
+
+
+def _last_line(node: yaml.Node) -> int:
+    """Return the (0-based) line on which a node's text ends, without the comments and blank lines after it."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    mark = node.end_mark
+    # A block scalar ends at the start of the line after it.
+    return int(mark.line) - (1 if mark.column == 0 and mark.line > node.start_mark.line else 0)

@@ -1,1 +1,569 @@
-def main() -> None: ...
+"""The command `rft`. Data goes to stdout, talk to stderr; heavy modules are imported inside the command that needs them."""
+
+import json as json_module
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from registry.errors import InputError, RftError, UsageError
+
+if TYPE_CHECKING:
+    from registry.access import Registry
+    from registry.catalog import Catalog
+    from registry.plan import Step
+    from registry.run import Built
+    from registry.store import Store
+
+app = typer.Typer(
+    help="Build, register and query datasets of reasoning paths.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", metavar="FILE", help="The catalog; default: the nearest catalog.yaml upwards.")
+]
+Home = Annotated[
+    Path | None, typer.Option("--home", metavar="DIR", help="The store; default: RFT_HOME, else .rft beside the catalog.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Names = Annotated[
+    list[str], typer.Argument(metavar="NAME...", help="name@1, a name (its highest version), or a glob in quotes.")
+]
+SomeNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help="name@1, a name (its highest version), or a glob in quotes.")
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="name@1, or a name (its highest built version).")]
+
+
+@app.callback()
+def options(catalog: CatalogFile = None, home: Home = None) -> None:
+    # These two may stand before the command's name as well as after it.
+    Place.before_command = (catalog, home)
+
+
+class Place:
+    """Where a command works: the catalog and the store that its options, the environment or the folder name."""
+
+    before_command: tuple[Path | None, Path | None] = (None, None)
+
+    def __init__(self, catalog: Path | None, home: Path | None) -> None:
+        self.catalog_option = catalog or self.before_command[0]
+        self.home_option = home or self.before_command[1]
+
+    @property
+    def catalog_file(self) -> Path:
+        from registry import catalog
+
+        return self.catalog_option or catalog.find(Path.cwd())
+
+    def catalog(self) -> "Catalog":
+        from registry import catalog
+
+        return catalog.read(self.catalog_file)
+
+    def store(self) -> "Store":
+        return self.registry().store
+
+    def registry(self) -> "Registry":
+        from registry.access import Registry, default_home
+
+        return Registry(default_home(self.home_option, self.catalog_option))
+
+    def plan(self) -> "tuple[Catalog, Store, dict[Any, Step]]":
+        from registry.plan import plan
+
+        catalog, store = self.catalog(), self.store()
+        return catalog, store, plan(catalog, store)
+
+
+def say(text: str) -> None:
+    """Print talk: progress, notes, what was done."""
+    print(text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    print(json_module.dumps(value, ensure_ascii=False, indent=1, default=str))
+
+
+def print_table(columns: list[str], rows: list[Any]) -> None:
+    from registry.text import table
+
+    print(table(columns, rows))
+
+
+# -- the catalog ----------------------------------------------------------------------------------------------------
+
+FIRST_CATALOG = """\
+# The artifacts that should exist, one line each. `rft plan` compares this file with what is built, `rft build NAME` builds.
+datasets:
+  gsm8k-train@1:       {builder: gsm8k, params: {split: train, revision: "cc7b047b6e5bb11b4f1af84efc572db110a51b3c"}}
+  gsm8k-test@1:        {builder: gsm8k, params: {split: test, revision: "cc7b047b6e5bb11b4f1af84efc572db110a51b3c"}}
+  gsm8k-train-1of8@1:  {builder: fraction, inputs: [gsm8k-train@1], params: {denominator: 8, seed: 42}}
+"""
+
+
+@app.command()
+def init(catalog: CatalogFile = None, home: Home = None) -> None:
+    """Write a first catalog.yaml."""
+    place = Place(catalog, home)
+    file = place.catalog_option or Path.cwd() / "catalog.yaml"
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(FIRST_CATALOG)
+    except FileExistsError:
+        raise InputError(f"{file} is there already; nothing was written.") from None
+    say(f"wrote {file}\nnext: rft plan, then rft build gsm8k-train, or rft import FILE --as NAME for questions of your own")
+
+
+@app.command()
+def plan(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Say for each line of the catalog what state it is in, and why.
+
+    Exit code 6 if a line is edited, drifted or corrupt.
+    """
+    from registry.plan import select
+
+    _, _, steps = Place(catalog, home).plan()
+    shown = select(steps, names) if names else list(steps.values())
+    if json:
+        print_json(
+            [{"id": str(s.id), "state": s.state, "why": s.why, "note": s.note, "line": s.recipe.entry.where} for s in shown]
+        )
+    else:
+        print_table(
+            ["state", "artifact", "maker", "why"], [(s.state, s.id, s.recipe.maker.name, s.why or s.note) for s in shown]
+        )
+    if any(step.state in ("edited", "drifted", "corrupt") for step in shown):
+        raise typer.Exit(6)
+
+
+@app.command()
+def build(
+    names: SomeNames = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everything in the catalog.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built, and build nothing.")] = False,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make what is missing, inputs first."""
+    from registry.plan import needed, select
+    from registry.progress import bar
+    from registry.run import build as make
+    from registry.run import keep_log
+
+    if not names and not all_:
+        raise UsageError("name what to build, or say --all. `rft plan` lists the names.")
+    lines, store, steps = Place(catalog, home).plan()
+    targets = list(steps.values()) if all_ else select(steps, names or [])
+    todo = needed(steps, targets)
+    if dry_run:
+        print_json([str(step.id) for step in todo]) if json else print("\n".join(str(step.id) for step in todo))
+        return
+    if swept := store.sweep():
+        say(f"removed what {swept} interrupted build{'s' * (swept > 1)} left behind")
+    keep_log(store)
+    done: list[dict[str, Any]] = []
+    for number, step in enumerate(todo, 1):
+        with bar(f"{step.id}", quiet=quiet) as progress:
+            built = make(step.recipe, store, lines.folder, progress=progress)
+        done.append(_built(built))
+        if not quiet:
+            _say_built(built, number, len(todo))
+    there = sum(step.state == "ok" for step in targets)
+    if not quiet:
+        say(f"{len(done)} built, {there} {'was' if there == 1 else 'were'} there already")
+    if json:
+        print_json(done)
+
+
+def _built(built: "Built") -> dict[str, Any]:
+    m = built.manifest
+    return {
+        "id": str(m.id),
+        "rows": m.rows,
+        "drops": m.drops,
+        "content": m.content,
+        "new": built.new,
+        "seconds": round(built.seconds, 3),
+        "notes": m.facts.get("notes", []),
+    }
+
+
+def _say_built(built: "Built", number: int, of: int) -> None:
+    m = built.manifest
+    same = "" if built.new else "  (another build had just registered the same)"
+    say(f"[{number}/{of}] {m.id}  {m.rows:,} rows  {built.seconds:.1f} s{same}")
+    if m.drops:
+        say(
+            "      not kept: "
+            + ", ".join(f"{n:,} {reason}" for reason, n in sorted(m.drops.items(), key=lambda item: -item[1]))
+        )
+    for note in m.facts.get("notes", []):
+        say(f"      note: {note}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines or Parquet, plain or .gz.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="The artifact's name; the next free version is taken.")],
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            "--questions", metavar="NAME", help="FILE holds samples of these questions; without it FILE holds questions."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The model that made the samples, where rows do not say.")
+    ] = None,
+    unmatched: Annotated[str, typer.Option(help="Samples of other questions: refuse or ignore.")] = "refuse",
+    max_refused: Annotated[float, typer.Option(help="The share of rows that may be refused.")] = 0.05,
+    rejection: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Also write a line for a rejection set of these samples.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option("--eval", metavar="NAME", help="Also write a line for an eval of these samples.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show everything, write nothing.")] = False,
+    catalog: CatalogFile = None,
+    home: Home = None,
+) -> None:
+    """Add a file of questions or samples to the catalog.
+
+    Hashes the file, shows three rows and what will be refused, and writes the line; `rft build NAME` registers it.
+    """
+    from registry.intake import import_file
+
+    place = Place(catalog, home)
+    if questions is None and (model or rejection or score or unmatched != "refuse"):
+        raise UsageError("--model, --unmatched, --rejection and --eval are about samples: name their --questions too.")
+    params: dict[str, Any] = {"model": model} if model else {}
+    if unmatched != "refuse":
+        params["unmatched"] = unmatched
+    if max_refused != 0.05:
+        params["max_refused"] = max_refused
+    report = import_file(
+        place.catalog(), place.store(), file, name, questions, params, rejection=rejection, score=score, write=not dry_run
+    )
+    print(report.preview)
+    say(
+        ("would write" if dry_run else "wrote")
+        + f" to {place.catalog_file.name}:\n"
+        + "\n".join(f"  {line}" for line in report.lines)
+    )
+    say(f"next: rft build {' '.join(report.names)}")
+
+
+# -- what is registered -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def ls(
+    pattern: Annotated[str | None, typer.Argument(metavar="[GLOB]", help="Only names like this.")] = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """List the artifacts that are built."""
+    from registry import index
+
+    with index.connect(Place(catalog, home).store()) as connection:
+        found = connection.execute(
+            "select name, version, kind, maker, rows, bytes, strftime(built_at, '%Y-%m-%d %H:%M') from artifacts"
+            " where $glob is null or name glob $glob or name || '@' || version glob $glob order by name, version",
+            {"glob": pattern},
+        ).fetchall()
+    if json:
+        keys = ("name", "version", "kind", "maker", "rows", "bytes", "built_at")
+        print_json([dict(zip(keys, row, strict=True)) for row in found])
+        return
+    from registry.names import ArtifactId
+    from registry.text import size
+
+    rows = [(str(ArtifactId(n, v)), kind, maker, count, size(b), at) for n, v, kind, maker, count, b, at in found]
+    print_table(["artifact", "kind", "maker", "rows", "size", "built at (UTC)"], rows)
+    if not rows:
+        say("nothing is built yet. `rft plan` lists what can be.")
+
+
+@app.command()
+def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Show the record of an artifact: recipe, counts, files, provenance."""
+    registry = Place(catalog, home).registry()
+    m = registry.store.require(registry.resolve(name)).manifest
+    if json:
+        print(m.model_dump_json(indent=1))
+        return
+    from registry.text import cell, size
+
+    pairs: list[tuple[str, Any]] = [
+        ("artifact", str(m.id)),
+        ("kind", m.kind),
+        ("made by", f"{m.maker} (edition {m.edition})"),
+        *((f"input {i}", f"{given.id}  {given.content[:12]}") for i, given in enumerate(m.inputs, 1)),
+        *((f"  {key}", cell(value) if not isinstance(value, str) else value) for key, value in m.params.items()),
+        ("rows", f"{m.rows:,} {m.rows_are or ''}"),
+        *((f"  {reason}", f"{n:,} not kept") for reason, n in m.drops.items()),
+        *((key, ", ".join(map(str, value)) if isinstance(value, list) else value) for key, value in m.facts.items()),
+        ("content", m.content),
+        *(("file", f"{file.name}  {size(file.bytes)}  sha256 {file.sha256[:12]}") for file in m.files),
+        ("built at", f"{m.built_at:%Y-%m-%d %H:%M:%S} UTC, in {m.provenance.get('seconds', 0):.1f} s"),
+        ("commit", f"{(m.provenance.get('git_commit') or 'none')[:12]}{' (dirty)' if m.provenance.get('git_dirty') else ''}"),
+    ]
+    width = max(len(key) for key, _ in pairs)
+    print("\n".join(f"{key.ljust(width)}  {value}" for key, value in pairs))
+
+
+@app.command()
+def lineage(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Show what an artifact was made from, all the way up."""
+    from registry import lineage as lines
+
+    registry = Place(catalog, home).registry()
+    tree = lines.lineage(registry.store, registry.resolve(name))
+    print_json(lines.flat(tree)) if json else print(lines.draw(tree))
+
+
+@app.command()
+def head(
+    name: Name,
+    rows: Annotated[int, typer.Option("-n", help="How many rows.")] = 3,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Print the first rows of an artifact."""
+    from registry.text import blocks
+
+    frame = Place(catalog, home).registry().load(name).polars().head(rows)
+    print_json(frame.to_dicts()) if json else print(blocks(frame.to_dicts()))
+
+
+@app.command()
+def stats(names: Names, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Count right answers and distinct reasoning paths of rejection sets, unions and evals.
+
+    Means are per question, over all questions. A path counts when its answer is right and every equation holds.
+    """
+    from registry.report import report
+    from registry.statistics import statistics
+
+    registry = Place(catalog, home).registry()
+    found = [statistics(registry.load(name)) for name in names]
+    print_json([s.as_dict() for s in found]) if json else print("\n\n".join(report(s) for s in found))
+
+
+@app.command()
+def scores(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Show the scores of evals, each with its 95 % bootstrap interval over questions."""
+    registry = Place(catalog, home).registry()
+    found = registry.sql("select * from scores order by name, version, model").to_dicts()
+    if names:
+        wanted = {tuple(registry.resolve(name)) for name in names}
+        found = [row for row in found if (row["name"], row["version"]) in wanted]
+    if json:
+        print_json(found)
+        return
+    from registry.names import ArtifactId
+
+    rows = [
+        (
+            str(ArtifactId(r["name"], r["version"])),
+            r["model"],
+            r["dataset"],
+            r["metric"],
+            _metric(r["metric"], r["value"]),
+            _interval(r),
+            r["n"],
+        )
+        for r in found
+    ]
+    print_table(["eval", "model", "questions", "metric", "value", "95 % interval", "n"], rows)
+
+
+def _metric(metric: str, value: float) -> str:
+    return f"{value:.2f}" if metric == "distinct_paths" else f"{value:.1%}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return f"{_metric(row['metric'], row['low'])} to {_metric(row['metric'], row['high'])}"
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT.")],
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Ask all artifacts a question in SQL. Reads artifacts, and nothing else; writes nothing.
+
+    Tables: artifacts, inputs, drops_by_reason, path_stats, scores. Views: "name@1" (rows), "name@1/verdicts",
+    "name@1/drops", "name" (highest version).
+    """
+    frame = Place(catalog, home).registry().sql(query)
+    if json:
+        print(frame.write_json())
+    elif csv:
+        print(frame.write_csv(), end="")
+    else:
+        print_table(frame.columns, list(frame.iter_rows()))
+
+
+@app.command()
+def diff(a: Name, b: Name, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Compare two artifacts: rows, paths added and removed, questions solved gained and lost."""
+    from registry.compare import difference
+
+    registry = Place(catalog, home).registry()
+    found = difference(registry.load(a), registry.load(b))
+    if json:
+        print_json(found.as_dict())
+        return
+    if found.identical:
+        print(f"{found.a} and {found.b} are identical")
+        return
+    rows = [("rows", found.rows_removed, found.rows_added)]
+    for name, less, more in (("paths", "removed", "added"), ("questions solved", "lost", "gained")):
+        key = name.split()[-1]
+        if f"{key}_{less}" in found.counts:
+            rows.append((name, found.counts[f"{key}_{less}"], found.counts[f"{key}_{more}"]))
+    print_table(["", f"only in {found.a}", f"only in {found.b}"], rows)
+    print(f"{found.rows_in_both:,} rows are in both")
+    for key, ids in found.examples.items():
+        if ids:
+            print(f"{key.replace('_', ' ')}: {', '.join(ids)}{' ...' if found.counts[key] > len(ids) else ''}")
+
+
+# -- the store ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def verify(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Hash every file again and compare it with what was written. Exit code 6 if one differs."""
+    from registry.errors import Corrupt
+
+    registry = Place(catalog, home).registry()
+    ids = [registry.resolve(name) for name in names] if names else sorted(registry.store.stamps())
+    bad: dict[str, str] = {}
+    for id in ids:
+        try:
+            damage = registry.store.damage(registry.store.require(id), thorough=True)
+        except Corrupt as error:
+            damage = str(error)
+        if damage:
+            bad[str(id)] = damage
+    if json:
+        print_json({"checked": len(ids), "corrupt": bad})
+    else:
+        for artifact, damage in bad.items():
+            print(f"{artifact}: {damage}. `rft rm {artifact}` removes it, `rft build {artifact}` makes it again.")
+        say(f"{len(ids)} artifacts checked, {len(bad)} corrupt")
+    if bad:
+        raise typer.Exit(6)
+
+
+@app.command()
+def reindex(catalog: CatalogFile = None, home: Home = None) -> None:
+    """Make registry.duckdb anew from the artifacts on disk."""
+    from registry import index
+
+    store = Place(catalog, home).store()
+    index.refresh(store)
+    say(f"{len(store.stamps())} artifacts in {index.path(store).name}")
+
+
+@app.command()
+def rm(
+    names: Annotated[list[str], typer.Argument(metavar="NAME@V...", help="Exact names.")],
+    catalog: CatalogFile = None,
+    home: Home = None,
+) -> None:
+    """Remove artifacts; refused while something built depends on one."""
+    from registry.keeping import remove
+    from registry.names import parse_id
+
+    store = Place(catalog, home).store()
+    for id in remove(store, [parse_id(name) for name in names]):
+        say(f"removed {id}")
+
+
+@app.command()
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove what is listed.")] = False,
+    unlisted: Annotated[
+        bool, typer.Option("--unlisted", help="Also artifacts that the catalog does not list and nothing uses.")
+    ] = False,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """List what can go: leftovers of killed builds and, with --unlisted, artifacts the catalog does not list."""
+    from registry.keeping import collect, garbage
+    from registry.text import size
+
+    place = Place(catalog, home)
+    found = garbage(place.store(), set(place.catalog().entries) if unlisted else None)
+    if yes:
+        collect(place.store(), found)
+    if json:
+        print_json(
+            {
+                "removed": yes,
+                "leftovers": found.leftovers,
+                "artifacts": [str(id) for id in found.artifacts],
+                "bytes": found.bytes,
+            }
+        )
+        return
+    print(f"{found.leftovers} leftovers of killed builds, {len(found.artifacts)} unlisted artifacts, {size(found.bytes)}")
+    for id in found.artifacts:
+        print(f"  {id}")
+    if not yes and (found.leftovers or found.artifacts):
+        say("nothing was removed; --yes removes them")
+
+
+# -- the process ------------------------------------------------------------------------------------------------------
+
+
+class Stopped(BaseException):
+    """SIGINT (Ctrl-C) or SIGTERM arrived."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise Stopped(number)
+
+
+def main() -> None:
+    """Run the command; our own errors are printed without a traceback, anything else keeps it."""
+    if sys.platform == "win32":
+        sys.exit("rft runs on Linux and macOS.")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app()
+    except RftError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except Stopped as stopped:
+        say("stopped. What was finished is kept; the same command goes on from there.")
+        sys.exit(128 + stopped.number)
+    except BrokenPipeError:
+        # Someone like `head` closed the pipe; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

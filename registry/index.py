@@ -129,7 +129,7 @@ def _update(
 ) -> None:
     connection.execute("begin")
     if known is None:
-        connection.execute((resources.files("registry") / "index.sql").read_text())
+        connection.execute((resources.files("registry") / "sql" / "index.sql").read_text())
         connection.execute("insert into about values (?, ?)", [LAYOUT, str(store.artifacts)])
     gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
     new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]
@@ -218,7 +218,7 @@ def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
         if (file := store.folder(ArtifactId(name, version)) / "path_stats.parquet").exists()
     ]
     if not files:
-        connection.execute((resources.files("registry") / "no_path_stats.sql").read_text())
+        connection.execute((resources.files("registry") / "sql" / "no_path_stats.sql").read_text())
         return
     # One view over one list of files; the folder of a file says whose counts they are.
     listed = ", ".join(f"'{_quoted(str(file))}'" for _, _, file in files)

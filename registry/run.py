@@ -6,8 +6,10 @@ does not depend on how the questions are cut.
 
 import hashlib
 import importlib
+import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -27,6 +29,8 @@ from registry.provenance import provenance
 from registry.recipe import MAKERS, Recipe, recorded
 from registry.rows import DROPS, PATH_STATS, ROW_SHAPES, VERDICTS, ContentHash, Input, Shape, Tables
 from registry.store import Draft, InputRecord, Manifest, Store, Stored, no_space_is_an_error, sha256_file
+
+log = logging.getLogger("rft")
 
 ROWS_PER_CHUNK = 60_000  # sample rows a worker holds at once
 ROWS_PER_GROUP = 25_000  # Parquet row groups: what one chunk reads is a few of them
@@ -92,7 +96,35 @@ def build(
             built_at=datetime.now(UTC).replace(tzinfo=None),
         )
         new = draft.publish(manifest)
+    log.info(
+        "%s %s rows %d content %s in %.1f s",
+        "built" if new else "found",
+        entry.id,
+        manifest.rows,
+        manifest.content[:12],
+        seconds,
+    )
     return Built(manifest, new, seconds)
+
+
+def try_out(recipe: Recipe, store: Store, folder: Path) -> Tables:
+    """Return what the maker of a bound line makes in one piece, refused rows among it, and keep nothing."""
+    inputs = [store.check(store.require(id)) for id in recipe.entry.inputs]
+    with _opened(recipe, folder) as params:
+        sources = [_source(recipe, position, stored) for position, stored in enumerate(inputs)]
+        made = recipe.maker.function(*(source.read(None) for source in sources), **params)
+    return made if isinstance(made, Tables) else Tables(made)
+
+
+def keep_log(store: Store) -> None:
+    """Write what is logged under `rft` to build.log in the store too, with the time (UTC)."""
+    store.home.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(store.home / "build.log", encoding="utf-8")
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
 
 
 # -- feeding the maker ----------------------------------------------------------------------------------------------
@@ -262,7 +294,8 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _die_with_parent() -> None:
-    """End this worker when its parent is gone, even if it was killed."""
+    """End this worker when its parent is gone, even if it was killed; Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -1,0 +1,73 @@
+"""Take artifacts out of the store, without taking anything out from under another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from registry.errors import Conflict, Corrupt, NotFound, near
+from registry.names import ArtifactId, parse_id
+from registry.store import Store
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What can go: temporary folders of dead builds, and artifacts nothing needs."""
+
+    leftovers: int
+    artifacts: list[ArtifactId]
+    bytes: int
+
+
+def remove(store: Store, ids: Sequence[ArtifactId]) -> list[ArtifactId]:
+    """Remove artifacts, those that depend on others first; Conflict if something else that is built depends on one."""
+    for id in ids:
+        if not store.folder(id).exists():
+            raise NotFound(f"{id} is not built.{near(str(id), map(str, store.stamps()))}")
+    users = _users(store)
+    for id in ids:
+        if others := sorted(user for user in users.get(id, ()) if user not in ids):
+            raise Conflict(f"{id} is used by {', '.join(map(str, others))}. Remove those first, or all in one command.")
+    ordered = sorted(ids, key=lambda id: len(_below(id, users)))
+    for id in ordered:
+        store.remove(id)
+    return ordered
+
+
+def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
+    """Return what can go. With the set of `listed` ids, artifacts outside it that no listed one was made from go too."""
+    artifacts: list[ArtifactId] = []
+    if listed is not None:
+        users = _users(store)
+        artifacts = sorted(id for id in store.stamps() if id not in listed and not _below(id, users) & listed)
+    size = sum(stored.manifest.bytes for id in artifacts if (stored := store.get(id)))
+    return Garbage(store.leftovers(), artifacts, size)
+
+
+def collect(store: Store, found: Garbage) -> None:
+    """Remove what `garbage` found."""
+    store.sweep()
+    if found.artifacts:
+        remove(store, found.artifacts)
+
+
+def _users(store: Store) -> dict[ArtifactId, set[ArtifactId]]:
+    users: dict[ArtifactId, set[ArtifactId]] = {}
+    for id in store.stamps():
+        try:
+            stored = store.get(id)
+        except Corrupt:
+            continue  # it cannot say what it was made from
+        for given in stored.manifest.inputs if stored else ():
+            users.setdefault(parse_id(given.id), set()).add(id)
+    return users
+
+
+def _below(id: ArtifactId, users: dict[ArtifactId, set[ArtifactId]]) -> set[ArtifactId]:
+    """Return everything that was made from `id`, directly or not."""
+    found: set[ArtifactId] = set()
+    stack = [id]
+    while stack:
+        for user in users.get(stack.pop(), ()):
+            if user not in found:
+                found.add(user)
+                stack.append(user)
+    return found
