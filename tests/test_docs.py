@@ -1,0 +1,98 @@
+"""What README and the docs say is what the command does: every block of README is run here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from registry.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+RFT = Path(sys.executable).with_name("rft")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of what README's commands work on: the catalog and the example data, with nothing built."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copy(ROOT / "catalog.yaml", folder)
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    return folder
+
+
+def plain(text: str) -> list[str]:
+    """Return printed lines without what differs between runs: seconds, sizes, times and hashes of the code's commit."""
+    text = re.sub(r"\d+\.\d s\b", "0.0 s", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "DATE", text)
+    return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()]
+
+
+def test_every_console_block_of_readme_prints_what_it_shows(checkout):
+    commands = 0
+    environment = os.environ | {"PATH": f"{RFT.parent}{os.pathsep}{os.environ['PATH']}"}
+    for kind, body in BLOCKS:
+        if kind != "console":
+            continue
+        for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            if command.startswith(("make ", "git ", "cd ")):
+                continue  # these set the checkout up; the recipe of `make demo` is run below
+            ran = subprocess.run(
+                command, shell=True, cwd=checkout, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            assert ran.returncode == 0, f"$ {command}\n{ran.stdout}"
+            commands += 1
+            printed = plain(ran.stdout)
+            for line in plain(shown):
+                if line != "...":
+                    assert line in printed, f"$ {command}\nREADME shows: {line}\nprinted:\n{ran.stdout}"
+    assert commands >= 8
+    for kind, body in BLOCKS:
+        if kind == "python":
+            subprocess.run([sys.executable, "-c", body], cwd=checkout, check=True)
+
+
+def test_every_yaml_block_of_readme_is_read_by_the_catalog(tmp_path):
+    from registry.catalog import read
+
+    blocks = [body for kind, body in BLOCKS if kind == "yaml"]
+    assert blocks
+    for body in blocks:
+        (tmp_path / "catalog.yaml").write_text(body)
+        assert read(tmp_path / "catalog.yaml").entries
+
+
+def test_the_demo_shown_is_the_demo_made():
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)[1]
+    for line in recipe.splitlines():
+        assert f"$ {line.strip().replace('$(BIN)/', '')}" in README
+
+
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))
+def test_every_command_stands_in_readme(command):
+    assert f"`rft {command}" in README or f"$ rft {command}" in README
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "builders").glob("*.py")), ids=lambda file: file.stem)
+def test_every_builder_stands_in_readme(file):
+    if "def build(" in file.read_text():
+        assert f"`{file.stem}" in README
+
+
+def test_ci_runs_the_test_command_of_readme():
+    assert "make test" in README
+    assert "make test" in (ROOT / ".ci/run").read_text()
+
+
+def test_the_catalog_has_the_fractions_of_the_paper():
+    lines = yaml.safe_load((ROOT / "catalog.yaml").read_text())["datasets"]
+    for denominator in (2, 4, 8, 16, 32):
+        assert lines[f"gsm8k-train-1of{denominator}@1"]["params"]["denominator"] == denominator
