@@ -71,7 +71,7 @@ def read(file: Path) -> Catalog:
     root = _compose(file)
     entries: dict[ArtifactId, Entry] = {}
     first_of_name: dict[str, Entry] = {}
-    if root is not None:
+    if root is not None and not _is_empty(root):
         for section, node, at in _items(root, file.name):
             if section not in SECTIONS:
                 raise CatalogError(
@@ -201,7 +201,7 @@ def _value(node: yaml.Node, file: str) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_value(child, file) for child in node.value]
     text, tag = node.value, node.tag.removeprefix("tag:yaml.org,2002:")
-    plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    plain = isinstance(node, yaml.ScalarNode) and not node.style  # None, and "" from the loader written in C
     if plain and tag == "str" and _FLOAT_AS_TEXT.fullmatch(text):
         mantissa, _, exponent = text.lower().partition("e")
         good = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"
@@ -239,7 +239,7 @@ def add_line(file: Path, section: str, line: str) -> None:
     text = file.read_bytes().decode() if file.exists() else ""
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     here = next((value for key, value in pairs if key.value == section), None)
-    if not (root is None or _is_null(root) or _is_block(root)) or not (here is None or _is_empty(here) or _is_block(here)):
+    if not (root is None or _is_empty(root) or _is_block(root)) or not (here is None or _is_empty(here) or _is_block(here)):
         raise CatalogError(
             f"{file.name}: write {section} in block form (`{section}:`, one artifact a line), then add:\n  {line}"
         )

@@ -366,7 +366,7 @@ def stats(names: Names, catalog: CatalogFile = None, home: Home = None, json: Js
 def scores(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
     """Show the scores of evals, each with its 95 % bootstrap interval over questions."""
     registry = Place(catalog, home).registry()
-    found = registry.sql("select * from scores order by name, version, model").to_dicts()
+    found = registry.sql("select * from scores order by name, version, rowid").to_dicts()
     if names:
         wanted = {tuple(registry.resolve(name)) for name in names}
         found = [row for row in found if (row["name"], row["version"]) in wanted]

@@ -4,6 +4,7 @@ States: ok; build (missing); edited (the line differs from what was built); drif
 used); corrupt (the files are not the ones that were written). Only `build` is built; the others are refused.
 """
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -47,7 +48,7 @@ def plan(catalog: Catalog, store: Store) -> dict[ArtifactId, Step]:
     recipes = {id: bind(entry, catalog) for id, entry in catalog.entries.items()}
     for recipe in recipes.values():
         for given in recipe.entry.inputs:
-            if given not in recipes and store.get(given) is None:
+            if given not in recipes and not _exists(store, given):
                 versions = catalog.named(given.name)
                 hint = (
                     f" The catalog lists {', '.join(map(str, versions))}." if versions else near(str(given), map(str, recipes))
@@ -55,6 +56,13 @@ def plan(catalog: Catalog, store: Store) -> dict[ArtifactId, Step]:
                 raise CatalogError(f"{recipe.entry.where}: {recipe.entry.id}: its input {given} is not in the catalog.{hint}")
     stored: dict[ArtifactId, Stored | None] = {}
     return {id: _step(recipes[id], store, stored) for id in _in_order(recipes)}
+
+
+def _exists(store: Store, id: ArtifactId) -> bool:
+    try:
+        return store.get(id) is not None
+    except Corrupt:
+        return True  # there, if damaged: who reads it says so
 
 
 def _in_order(recipes: dict[ArtifactId, Recipe]) -> list[ArtifactId]:
@@ -97,7 +105,10 @@ def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | None]) -
     for given in stored.manifest.inputs:
         input_id = parse_id(given.id)
         if input_id not in seen:
-            seen[input_id] = store.get(input_id)
+            try:
+                seen[input_id] = store.get(input_id)
+            except Corrupt:
+                seen[input_id] = None  # its own line is corrupt; this one has all it needs
         now = seen[input_id]
         if now is not None and now.manifest.content != given.content:
             return Step(
@@ -125,6 +136,8 @@ def _difference(recipe: Recipe, stored: Stored) -> str:
             continue
         default = recipe.maker.params[name].default
         was = record.params.get(name, default)
+        if was is inspect.Parameter.empty:
+            return f"{name} is {value!r}, it was built without"
         if not same(value, was):
             return f"{name} is {value!r}, it was built with {was!r}"
     if gone := [name for name in record.params if name not in params]:
@@ -155,7 +168,9 @@ def select(steps: dict[ArtifactId, Step], patterns: Iterable[str]) -> list[Step]
         else:
             found = sorted(id for id in steps if id.name == pattern)[-1:]
         if not found:
-            raise NotFound(f"{pattern} is not in the catalog.{near(pattern, [*map(str, steps), *(id.name for id in steps)])}")
+            raise NotFound(
+                f"{pattern} is not in the catalog.{near(pattern, dict.fromkeys([*map(str, steps), *(id.name for id in steps)]))}"
+            )
         chosen |= {id: steps[id] for id in found}
     return list(chosen.values())
 
@@ -167,7 +182,7 @@ def needed(steps: dict[ArtifactId, Step], targets: Sequence[Step]) -> list[Step]
     already hides what it was made from: nothing above it is looked at.
     """
     wanted: set[ArtifactId] = set()
-    stack = [target.id for target in targets]
+    stack = [target.id for target in reversed(targets)]
     while stack:
         id = stack.pop()
         step = steps.get(id)
@@ -176,5 +191,5 @@ def needed(steps: dict[ArtifactId, Step], targets: Sequence[Step]) -> list[Step]
         if step.state != "build":
             raise step.refusal()
         wanted.add(id)
-        stack += step.recipe.entry.inputs
+        stack += reversed(step.recipe.entry.inputs)
     return [step for id, step in steps.items() if id in wanted]

@@ -20,6 +20,7 @@ from pydantic.errors import PydanticUserError
 
 from registry.catalog import Catalog, Entry
 from registry.errors import CatalogError, near
+from registry.names import ArtifactId
 from registry.rows import Input, Shape
 from registry.store import Kind, sha256_file
 
@@ -84,7 +85,8 @@ def find_maker(kind: Kind, name: str) -> Maker:
     package, function_name = MAKERS[kind]
     known = _known(package)
     if name not in known:
-        raise CatalogError(f"no {package}/{name}.py.{near(name, known) or ' There are ' + ', '.join(known) + '.'}")
+        there = ", ".join(known) or "none"
+        raise CatalogError(f"no {package}/{name}.py.{near(name, known) or f' There are {there}.'}")
     module = importlib.import_module(f"{package}.{name}")
     function = getattr(module, function_name, None)
     if function is None:
@@ -136,7 +138,8 @@ def bind(entry: Entry, catalog: Catalog) -> Recipe:
     params: dict[str, Any] = {}
     for name, parameter in maker.params.items():
         if name in entry.params:
-            params[name] = str(entry.params[name]) if name == location else _checked(parameter, entry.params[name], at)
+            annotation = str if name == location else parameter.annotation
+            params[name] = _checked(name, annotation, entry.params[name], at)
         elif parameter.default is not parameter.empty:
             params[name] = parameter.default
         else:
@@ -160,31 +163,38 @@ def _check_inputs(entry: Entry, maker: Maker, catalog: Catalog, at: str) -> None
         if len(maker.takes) == 0:
             break
         shape, source = maker.shape_taken(position), catalog.get(id)
-        made = source and _made(source, catalog)
-        if shape and made and shape.name != made.name:
+        if shape is None or source is None:
+            continue
+        if source.kind == "model":
+            raise CatalogError(f"{at}: input {position + 1} must be {shape.name} rows; {id} is a model.")
+        made = _made(source, catalog)
+        if made and shape.name != made.name:
             raise CatalogError(f"{at}: input {position + 1} must be {shape.name} rows; {id} has {made.name} rows.")
 
 
-def _made(entry: Entry, catalog: Catalog, depth: int = 0) -> Shape | None:
-    try:
-        maker = find_maker(entry.kind, entry.maker)
-    except CatalogError:
-        return None  # its own line will say so
-    if maker.makes or not entry.inputs or depth > 100:
-        return maker.makes
-    first = catalog.get(entry.inputs[0])
-    return _made(first, catalog, depth + 1) if first else None
+def _made(entry: Entry, catalog: Catalog) -> Shape | None:
+    """Return the rows that a line makes; None where its own line, or the plan, will say what is wrong with it."""
+    passed: set[ArtifactId] = set()
+    line: Entry | None = entry
+    while line is not None and line.id not in passed:
+        passed.add(line.id)
+        try:
+            maker = find_maker(line.kind, line.maker)
+        except CatalogError:
+            return None
+        if maker.makes or not line.inputs:
+            return maker.makes
+        line = catalog.get(line.inputs[0])
+    return None
 
 
-def _checked(parameter: inspect.Parameter, value: Any, at: str) -> Any:
+def _checked(name: str, annotation: Any, value: Any, at: str) -> Any:
     try:
-        return _adapter(parameter.annotation).validate_python(value, strict=True)
+        return _adapter(annotation).validate_python(value, strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
         quote = " Put it in quotes." if problem["type"] == "string_type" else ""
-        raise CatalogError(
-            f"{at}: {parameter.name} is {value!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}.{quote}"
-        ) from error
+        raise CatalogError(f"{at}: {name} is {value!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}.{quote}") from error
 
 
 @cache

@@ -34,31 +34,31 @@ def read_records(file: BinaryIO, name: str) -> Iterator[Record]:
     """
     start = file.read(4)
     file.seek(0)
-    if start[:2] == b"\x1f\x8b":
-        file = gzip.open(file)  # type: ignore[assignment]  # noqa: SIM115 (its owner closes it)
+    if start[:2] != b"\x1f\x8b":
+        yield from _parquet(file, name) if start == b"PAR1" else _json_lines(file, name)
+        return
+    with gzip.open(file) as unpacked:
         try:
-            start = file.peek(4)[:4]  # type: ignore[attr-defined]
+            start = unpacked.peek(4)[:4]
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{name}: the gzip data is damaged ({error}). Make the file again.") from error
-    if start == b"PAR1":
-        yield from _parquet(file, name)
-    else:
-        yield from _json_lines(file, name)
+        yield from _parquet(unpacked, name) if start == b"PAR1" else _json_lines(unpacked, name)
 
 
-def _parquet(file: BinaryIO, name: str) -> Iterator[Record]:
+def _parquet(file: BinaryIO | gzip.GzipFile, name: str) -> Iterator[Record]:
     try:
-        table = pq.ParquetFile(file if file.seekable() and not isinstance(file, gzip.GzipFile) else io.BytesIO(file.read()))
+        # Parquet is read from its end: gzipped, it is unpacked first.
+        table = pq.ParquetFile(io.BytesIO(file.read()) if isinstance(file, gzip.GzipFile) else file)
         line = 0
         for batch in table.iter_batches():
             for fields in batch.to_pylist():
                 line += 1
                 yield Record(line, fields)
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (pa.ArrowException, ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: the Parquet data is damaged ({error}). Make the file again.") from error
 
 
-def _json_lines(file: BinaryIO, name: str) -> Iterator[Record]:
+def _json_lines(file: BinaryIO | gzip.GzipFile, name: str) -> Iterator[Record]:
     line = 0
     try:
         while text := file.readline(MAX_LINE + 1):

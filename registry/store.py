@@ -124,6 +124,10 @@ class Store:
             raise Corrupt(
                 f"{id}: {folder / RECORD} is damaged ({error.errors()[0]['msg']}). Remove it with `rft rm {id}` and build it again."
             ) from error
+        if manifest.id != id:
+            raise Corrupt(
+                f"{id}: {folder / RECORD} is the record of {manifest.id}. Remove it with `rft rm {id}` and build it again."
+            )
         return Stored(manifest, folder)
 
     def require(self, id: ArtifactId) -> Stored:
@@ -159,7 +163,7 @@ class Store:
             path = stored.folder / file.name
             try:
                 status = path.stat()
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return f"{file.name} is missing"
             if status.st_size != file.bytes:
                 return f"{file.name} has {status.st_size} bytes, {file.bytes} were written"
@@ -276,9 +280,11 @@ class Draft:
             status = path.stat()
             seen[file.name] = [status.st_dev, status.st_ino, status.st_mtime_ns]
         record = self.folder / RECORD
-        record.write_text(manifest.model_dump_json(indent=1) + "\n")
+        record.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        record.chmod(0o444)
         _sync(record)
-        _sync(self.folder)
+        for folder in (*(path for path in self.folder.rglob("*") if path.is_dir()), self.folder):
+            _sync(folder)
         target = self.store.folder(self.id)
         while True:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -286,9 +292,11 @@ class Draft:
                 os.rename(self.folder, target)
                 break
             except FileNotFoundError:
+                if not self.folder.exists():
+                    raise
                 continue  # the last other version was removed just now, and its folder with it
             except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                     raise
             if self.id.is_dev:
                 with suppress(NotFound):
@@ -304,6 +312,7 @@ class Draft:
                 f"{manifest.content[:12]} is this one. Give one of them another version."
             )
         _sync(target.parent)
+        _sync(target.parent.parent)
         self.store._remember(self.store.seen / f"{self.id}.json", seen)
         return True
 
