@@ -90,7 +90,12 @@ def say(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json_module.dumps(value, ensure_ascii=False, indent=1, default=str))
+    print(json_module.dumps(value, ensure_ascii=False, indent=1, default=_as_json))
+
+
+def _as_json(value: Any) -> Any:
+    # DuckDB's sums of whole numbers arrive as decimals.
+    return int(value) if value.__class__.__name__ == "Decimal" and value == int(value) else str(value)
 
 
 def print_table(columns: list[str], rows: list[Any]) -> None:
@@ -413,9 +418,13 @@ def sql(
     """
     frame = Place(catalog, home).registry().sql(query)
     if json:
-        print(frame.write_json())
+        print_json(frame.to_dicts())
     elif csv:
-        print(frame.write_csv(), end="")
+        from csv import writer
+
+        lines = writer(sys.stdout, lineterminator="\n")
+        lines.writerow(frame.columns)
+        lines.writerows(frame.iter_rows())
     else:
         print_table(frame.columns, list(frame.iter_rows()))
 

@@ -22,6 +22,7 @@ from registry.store import Store, Stored
 
 LAYOUT = 1  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
+TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
 
 
 def path(store: Store) -> Path:
@@ -93,10 +94,10 @@ def _open(file: Path) -> duckdb.DuckDBPyConnection | None:
 def _inside(connection: duckdb.DuckDBPyConnection, store: Store) -> dict[ArtifactId, int] | None:
     """Return the stamps of the artifacts in the index, or None if it is of another layout or another folder."""
     try:
-        about = connection.execute("select layout, artifacts from about").fetchone()
+        about = connection.execute("select layout, artifacts from _about").fetchone()
         if about != (LAYOUT, str(store.artifacts)):
             return None
-        rows = connection.execute("select name, version, stamp from stamps").fetchall()
+        rows = connection.execute("select name, version, stamp from _stamps").fetchall()
     except duckdb.Error:
         return None
     return {ArtifactId(name, version): stamp for name, version, stamp in rows}
@@ -130,11 +131,11 @@ def _update(
     connection.execute("begin")
     if known is None:
         connection.execute((resources.files("registry") / "sql" / "index.sql").read_text())
-        connection.execute("insert into about values (?, ?)", [LAYOUT, str(store.artifacts)])
+        connection.execute("insert into _about values (?, ?)", [LAYOUT, str(store.artifacts)])
     gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
     new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]
     for id in gone:
-        for table in ("artifacts", "stamps", "inputs", "drops_by_reason", "scores"):
+        for table in ("artifacts", "_stamps", "inputs", "drops_by_reason", "scores"):
             connection.execute(f"delete from {table} where name = ? and version = ?", list(id))
         for suffix in ("", "/verdicts", "/drops", "/loss"):
             connection.execute(f"drop view if exists {_name(str(id) + suffix)}")
@@ -169,7 +170,7 @@ def _insert(
         "drops_by_reason": [(m.name, m.version, reason, rows) for m in manifests for reason, rows in m.drops.items()],
     }
     # The stamp taken before the record was read: if it was replaced in between, the next opener reads it again.
-    tables["stamps"] = [(*id, stamps[id]) for id in new]
+    tables["_stamps"] = [(*id, stamps[id]) for id in new]
     for table, rows in tables.items():
         for start in range(0, len(rows), 500):
             part = rows[start : start + 500]
@@ -199,9 +200,11 @@ def _views(stored: Stored) -> Iterator[tuple[str, str]]:
 
 
 def _latest(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Point the bare name at the highest version that has rows."""
+    """Point the bare name at the highest version that has rows; a name that is also a table's is left to the table."""
+    if name in TABLES:
+        return
     found = connection.execute(
-        "select max(version) from stamps where name = ? and exists (from duckdb_views() where view_name = name || '@' || if(version = 0, 'dev', version::varchar))",
+        "select max(version) from _stamps where name = ? and exists (from duckdb_views() where view_name = name || '@' || if(version = 0, 'dev', version::varchar))",
         [name],
     ).fetchone()
     if found is None or found[0] is None:
@@ -211,7 +214,7 @@ def _latest(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    rows = connection.execute("select name, version from stamps").fetchall()
+    rows = connection.execute("select name, version from _stamps").fetchall()
     files = [
         (name, version, file)
         for name, version in rows

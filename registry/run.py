@@ -256,10 +256,7 @@ def _spans(counts: pl.DataFrame, questions: int) -> list[tuple[Span, int]]:
 
 
 def _mapped(chunks: list[_Chunk], options: Options, rows: int) -> Iterator[Tables]:
-    workers = min(
-        options.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        len(chunks),
-    )
+    workers = min(options.workers or _cores(), len(chunks))
     if workers <= 1 or (rows < ROWS_PER_CHUNK and not options.workers):
         yield from map(_make_chunk, chunks)
         return
@@ -277,6 +274,11 @@ def _mapped(chunks: list[_Chunk], options: Options, rows: int) -> Iterator[Table
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _cores() -> int:
+    # A container may own fewer cores than the machine has; macOS cannot say.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-create table about (layout integer, artifacts varchar);
-create table stamps (name varchar, version integer, stamp bigint);
+create table _about (layout integer, artifacts varchar);
+create table _stamps (name varchar, version integer, stamp bigint);
 create table artifacts (
   name varchar,
   version integer,

@@ -1,0 +1,72 @@
+"""The rows of every maker on tiny inputs. If they change, raise the maker's EDITION and write the new content here."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import SIX, samples_of
+
+from registry.recipe import MAKERS, find_maker
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = yaml.safe_load(Path(__file__).with_name("golden.yaml").read_text())
+LINES = {
+    "questions_file": "six@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?}}",
+    "samples_file": "red@1: {builder: samples_file, inputs: [six@1], params: {path: red.jsonl, sha256: ?, model: red}}",
+    "fraction": "half@1: {builder: fraction, inputs: [six@1], params: {denominator: 2, seed: 42}}",
+    "rejection": "set@1: {builder: rejection, inputs: [six@1, red@1, blue@1]}",
+    "rejection in paper mode": "paper@1: {builder: rejection, inputs: [six@1, red@1, blue@1], params: {mode: paper}}",
+    "rejection at random": "random@1: {builder: rejection, inputs: [six@1, red@1, blue@1], params: {select: random_text, seed: 1}}",
+    "union": "union@1: {builder: union, inputs: [set@1, red-set@1]}",
+    "eval gsm8k": "scores@1: {eval: gsm8k, inputs: [six@1, red@1], params: {k: 3}}",
+}
+OTHERS = (
+    "blue@1: {builder: samples_file, inputs: [six@1], params: {path: blue.jsonl, sha256: ?}}",
+    "red-set@1: {builder: rejection, inputs: [six@1, red@1]}",
+)
+
+
+@pytest.fixture
+def full(workspace):
+    human = [row["answer"] for row in SIX]
+    texts = {
+        n: [
+            solution,
+            f"Well. {solution}",
+            "#### 15",
+            "6*4=<<6*4=24>>24, 24-9=<<24-9=14>>15\n#### 15",
+            "Who knows?",
+            "30/2=<<30/2=15>>15\n\\boxed{15}",
+        ]
+        for n, solution in enumerate(human)
+    }
+    workspace.write("red.jsonl", samples_of(texts))
+    workspace.write(
+        "blue.jsonl", samples_of({n: [t.replace("*", " * ") + " " for t in reversed(found)] for n, found in texts.items()})
+    )
+    workspace.add(*LINES.values(), *OTHERS)
+    return workspace
+
+
+@pytest.mark.parametrize("what", LINES)
+def test_rows_change_only_with_the_edition(full, what):
+    name = LINES[what].partition(":")[0]
+    full.build(name)
+    record = full.made(name).manifest
+    assert {"edition": record.edition, "content": record.content} == GOLDEN[what], (
+        f"{record.maker} makes other rows than before. If that is meant, raise its EDITION and set {what} in golden.yaml."
+    )
+
+
+def test_every_maker_has_a_golden_line():
+    makers = {
+        (kind, file.stem)
+        for kind, (package, function) in MAKERS.items()
+        for file in (ROOT / package).glob("*.py")
+        if f"def {function}(" in file.read_text()
+    }
+    assert makers >= {("dataset", "rejection"), ("eval", "gsm8k")}
+    covered = {line.split("{")[1].split(",")[0] for line in LINES.values()}
+    for kind, name in makers - {("dataset", "gsm8k")}:  # its rows are the release's own; tests/real compares them
+        assert any(words.endswith(f": {name}") for words in covered), f"{kind} {name} has no golden line"
+        assert find_maker(kind, name).edition >= 1
