@@ -1,7 +1,7 @@
 """How long a rejection set takes, against the reference algorithm written plainly, and whether both keep the same samples.
 
     python -m benchmarks.rejection                     7,473 questions x 100 samples, as in the paper
-    python -m benchmarks.rejection --check             1,500 questions; exit code 1 unless identical and 3 times as fast
+    python -m benchmarks.rejection --check             1,500 questions; exit code 1 unless identical and a third of the CPU time
 
 The data is made up (benchmarks/stories.py). Every part runs in a process of its own, so that its memory is its own:
 - import: `samples_file` reads the JSON lines into the store.
@@ -18,6 +18,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -196,11 +197,11 @@ def stages(folder: Path) -> dict[str, Any]:
     (home / "artifacts").mkdir()
     for name in ("questions", "samples"):
         (home / "artifacts" / name).symlink_to(folder / "home" / "artifacts" / name)
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     _build(folder, home, "set@1", workers=1)
-    total = time.monotonic() - started
+    total, worked = time.monotonic() - started, time.process_time() - worked
     clock["the rest"] = total - sum(clock.values())
-    return {"seconds": total, "stages": {name: round(seconds, 2) for name, seconds in clock.items()}}
+    return {"seconds": total, "work": worked, "stages": {name: round(seconds, 2) for name, seconds in clock.items()}}
 
 
 def _timed(function: Callable[..., Any], clock: dict[str, float], stage: str) -> Callable[..., Any]:
@@ -227,16 +228,16 @@ def baseline(folder: Path) -> dict[str, Any]:
 
     assert editdistance
 
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     right = {}
     for question, texts in samples.items():
         gold = reference_answer(solutions[question])
         right[question] = [text for text in texts if gold is not None and reference_answer(text) == gold]
     graded = time.monotonic() - started
     kept = {question: reference_select(texts) for question, texts in right.items()}
-    seconds = time.monotonic() - started
+    seconds, worked = time.monotonic() - started, time.process_time() - worked
     (folder / "kept-by-baseline.json").write_text(json.dumps(kept))
-    return {"seconds": seconds, "answers": graded, "reading": read, "right": sum(map(len, right.values()))}
+    return {"seconds": seconds, "work": worked, "answers": graded, "reading": read, "right": sum(map(len, right.values()))}
 
 
 PARTS = {"import": import_, "rejection": rejection, "stages": stages, "baseline": baseline}
@@ -283,6 +284,19 @@ def _resident(process: str) -> float:
     return 0.0
 
 
+def _rounds(folder: Path, runs: int) -> dict[str, Any]:
+    """Run all parts some times and return what the fastest run of each found: other programs can only slow it down."""
+    found = {"import": [_run("import", folder)]}
+    for _ in range(runs):  # round by round, so that what else the machine does meets all of them
+        for part in PARTS:
+            if part == "import":
+                continue
+            shutil.rmtree(folder / "home-of-stages", ignore_errors=True)
+            shutil.rmtree(folder / "home" / "artifacts" / "set", ignore_errors=True)
+            found.setdefault(part, []).append(_run(part, folder))
+    return {part: min(each, key=lambda run: float(run["seconds"])) for part, each in found.items()}
+
+
 def _run(part: str, folder: Path, *more: str) -> dict[str, Any]:
     environment = dict(os.environ)
     if part == "stages":
@@ -299,19 +313,19 @@ def compare(folder: Path) -> list[str]:
     return [question for question in theirs if ours.get(question) != theirs[question]]
 
 
-def measure(folder: Path, questions: int, samples: int) -> dict[str, Any]:
+def measure(folder: Path, questions: int, samples: int, runs: int) -> dict[str, Any]:
     size = ("--questions", str(questions), "--samples", str(samples))
-    found: dict[str, Any] = {"questions": questions, "samples": questions * samples, "cores": os.cpu_count()}
+    found: dict[str, Any] = {"questions": questions, "samples": questions * samples, "cores": os.cpu_count(), "runs": runs}
     found["make"] = _run("make", folder, *size)
-    for part in PARTS:
-        found[part] = _run(part, folder)
+    found |= _rounds(folder, runs)
     different = compare(folder)
-    build, one_core, reference = (found[part]["seconds"] for part in ("rejection", "stages", "baseline"))
+    build, reference = (found[part]["seconds"] for part in ("rejection", "baseline"))
     found["different_questions"] = len(different)
     found["first_different"] = different[:3]
     found["identical"] = not different and found["rejection"]["right"] == found["baseline"]["right"]
     found["ratio"] = reference / build
-    found["ratio_on_one_core"] = reference / one_core
+    # What the check asks: the same work on one core each, in CPU time, which other programs hardly change.
+    found["ratio_of_cpu"] = found["baseline"]["work"] / found["stages"]["work"]
     found["ratio_from_the_file"] = (reference + found["baseline"]["reading"]) / (build + found["import"]["seconds"])
     found["load_average"] = os.getloadavg()
     return found
@@ -321,37 +335,36 @@ def report(found: dict[str, Any]) -> str:
     imported, build, reference, parts = found["import"], found["rejection"], found["baseline"], found["stages"]
     lines = [
         f"{found['samples']:,} samples of {found['questions']:,} questions, {found['make']['bytes'] / 1e6:,.0f} MB of JSON lines; "
-        f"{found['cores']} cores, load {found['load_average'][0]:.1f}",
-        f"import      {imported['seconds']:7.1f} s   {_memory(imported)}",
-        f"rejection   {build['seconds']:7.1f} s   {_memory(build)}   grade, select, write and register",
-        f"  one core  {parts['seconds']:7.1f} s   {_memory(parts)}",
+        f"{found['cores']} cores, load {found['load_average'][0]:.1f}; the fastest of {found['runs']}",
+        f"import      {imported['seconds']:7.1f} s   {_cost(imported)}",
+        f"rejection   {build['seconds']:7.1f} s   {_cost(build)}   grade, select, write and register",
+        f"  one core  {parts['seconds']:7.1f} s   {_cost(parts)}",
         *(f"    {seconds:7.1f} s  {name}" for name, seconds in parts["stages"].items()),
-        f"baseline    {reference['seconds']:7.1f} s   {_memory(reference)}   the reference algorithm: grade and select; "
+        f"baseline    {reference['seconds']:7.1f} s   {_cost(reference)}   the reference algorithm: grade and select; "
         f"{reference['reading']:.1f} s more to read the file",
         f"right answers {build['right']:,}; kept {build['kept']:,}; rows with the human ones {build['rows']:,}",
         "the kept samples are identical, question by question"
         if found["identical"]
         else f"DIFFERENT: {found['different_questions']} questions, {found['first_different']}",
-        f"ratio {found['ratio']:.1f} ({reference['seconds']:.1f} s / {build['seconds']:.1f} s); on one core {found['ratio_on_one_core']:.1f}; "
+        f"ratio {found['ratio']:.1f} ({reference['seconds']:.1f} s / {build['seconds']:.1f} s); "
+        f"of CPU on one core {found['ratio_of_cpu']:.1f} ({reference['work']:.1f} s / {parts['work']:.1f} s); "
         f"from the file to the end {found['ratio_from_the_file']:.1f}",
     ]
     return "\n".join(lines)
 
 
-def _memory(part: dict[str, Any]) -> str:
+def _cost(part: dict[str, Any]) -> str:
     peak = part["peak_mb"]
-    return f"peak {peak['process']:,.0f} MB" + (
-        f" + workers of {peak['largest_child']:,.0f}" if peak["largest_child"] > 50 else ""
-    )
+    workers = "".join(f" + {size:,}" for size in peak["workers"])
+    return f"(CPU {part['cpu']:6.1f} s)   peak {peak['process']:,}{workers} MB"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--questions", type=int)
     parser.add_argument("--samples", type=int, default=SAMPLES)
-    parser.add_argument(
-        "--check", action="store_true", help=f"exit with 1 unless identical and {LEAST_RATIO:.0f} times as fast"
-    )
+    parser.add_argument("--runs", type=int, help="take the fastest of so many runs (default 1, with --check 3)")
+    parser.add_argument("--check", action="store_true", help="exit with 1 unless identical, in a third of the CPU time")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--folder", type=Path, help="keep everything in this (new) folder")
     parser.add_argument("--part", help=argparse.SUPPRESS)
@@ -360,15 +373,17 @@ def main() -> int:
     if given.part:
         memory = _Memory()
         found = make(given.folder, questions, given.samples) if given.part == "make" else PARTS[given.part](given.folder)
-        print(json.dumps(found | {"peak_mb": memory.peak()}))
+        own, of_workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        cpu = sum(usage.ru_utime + usage.ru_stime for usage in (own, of_workers))
+        print(json.dumps(found | {"cpu": cpu, "peak_mb": memory.peak()}))
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        found = measure(folder, questions, given.samples)
+        found = measure(folder, questions, given.samples, given.runs or (3 if given.check else 1))
     print(json.dumps(found, indent=1) if given.json else report(found))
-    if given.check and not (found["identical"] and found["ratio"] >= LEAST_RATIO):
-        print(f"not as stated: identical, and at least {LEAST_RATIO:.0f} times as fast", file=sys.stderr)
+    if given.check and not (found["identical"] and found["ratio_of_cpu"] >= LEAST_RATIO):
+        print(f"not as stated: identical, and {LEAST_RATIO:.0f} times as fast in CPU seconds on one core", file=sys.stderr)
         return 1
     return 0
 

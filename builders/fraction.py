@@ -42,5 +42,7 @@ def build(rows: pl.DataFrame, *, denominator: int, seed: int, part: Literal["in"
     inside = pl.col("_row").is_in(first.implode())
     chosen = frame.filter(~pl.col("_ranked") | (inside if part == "in" else ~inside))
     if not chosen.height:
-        raise InputError(f"1 of {denominator} of {candidates.height} rows is none. Choose a smaller denominator.")
+        raise InputError(
+            f"1 of {denominator} of {candidates.height} rows ({part}) is none. Choose a {'smaller' if part == 'in' else 'larger'} denominator."
+        )
     return chosen.select(rows.columns)

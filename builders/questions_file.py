@@ -3,11 +3,12 @@
 {"question": "Natalia sold clips to 48 ...", "answer": "Natalia sold 48/2 = <<48/2=24>>24 ...\\n#### 72"}
 """
 
+from decimal import Decimal
 from typing import Any, BinaryIO, cast
 
 import polars as pl
 
-from builders.refusals import check_refused
+from builders.refusals import check_refused, ignored
 from eval.answers import read_answers, tidy
 from registry.recipe import Location
 from registry.records import Record, read_records, text_field
@@ -23,8 +24,8 @@ def build(*, path: Location, sha256: str, max_refused: float = 0.05) -> Question
 
     The question is in `question` (or query). `response` is the human solution, whose final answer is the gold one;
     `answer` is the same if it contains `####`, else it is the answer itself, and the question has no human row
-    unless there is a `response` too. Rows that cannot be used are refused with a reason; InputError if their share
-    is above `max_refused`.
+    unless there is a `response` too (then `answer` is the gold one). Rows that cannot be used are refused with a
+    reason; InputError if their share is above `max_refused`.
     """
     file = cast(BinaryIO, path)
     rows = [_row(record) for record in read_records(file, "questions file")]
@@ -34,6 +35,9 @@ def build(*, path: Location, sha256: str, max_refused: float = 0.05) -> Question
     from_solution = read_answers(frame["response"], "standard")["answer"]
     frame = frame.with_columns(answer=pl.coalesce("given", from_solution)).with_columns(
         drop=pl.coalesce("drop", pl.when(pl.col("answer").is_null()).then(pl.lit("no_answer"))),
+        detail=pl.when(pl.col("drop").is_null() & pl.col("answer").is_null())
+        .then(pl.lit("the solution has no final answer (#### N)"))
+        .otherwise("detail"),
     )
     first = pl.int_range(pl.len()).over("question_id", pl.col("drop").is_null()) == 0
     frame = frame.with_columns(
@@ -44,9 +48,7 @@ def build(*, path: Location, sha256: str, max_refused: float = 0.05) -> Question
     notes = []
     if without := kept["response"].null_count():
         notes.append(f"{without} questions have an answer but no solution: they have no human row")
-    ignored = sorted({name for row in rows for name in row["_other"]})
-    if ignored:
-        notes.append(f"ignored columns: {', '.join(ignored)}")
+    notes += ignored({name for row in rows for name in row["_other"]})
     return cast(pl.DataFrame, Tables(frame.drop("given"), facts={"notes": notes} if notes else {}))
 
 
@@ -60,8 +62,8 @@ def _row(record: Record) -> dict[str, Any]:
         return row
     row |= {"question": question, "question_id": question_id(question)}
     answer, response = record.fields.get("answer"), record.fields.get("response")
-    if isinstance(answer, int | float) and not isinstance(answer, bool):
-        answer = str(answer)
+    if isinstance(answer, int | float | Decimal) and not isinstance(answer, bool):
+        answer = f"{Decimal(str(answer)):f}"  # 0.00001, never 1e-05
     if response is None and isinstance(answer, str) and "####" in answer:
         answer, response = None, answer
     if answer is not None and "####" not in str(answer):
@@ -69,7 +71,9 @@ def _row(record: Record) -> dict[str, Any]:
         if row["given"] is None:
             row |= {"drop": "no_answer", "detail": f"answer {str(answer)[:80]!r} is not a number"}
     if response is not None:
-        row["response"], row["drop"], row["detail"] = text_field({"response": response}, "response")
+        row["response"], reason, detail = text_field({"response": response}, "response")
+        if reason and not row["drop"]:
+            row |= {"drop": reason, "detail": detail}
     elif answer is None:
         row |= {"drop": "missing_field", "detail": "no answer or response"}
     return row

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import polars as pl
 
-from eval.answers import Mode, read_answers
-from eval.grade import grade, human_paths
+from eval.answers import Mode
+from eval.grade import gold_answers, grade, human_paths
 from eval.paths import count_paths
 from eval.selection import BLIND, Select, in_order, keep
 from registry.rows import SAMPLES, TRAINING, VERDICTS, Input, Questions, Tables
@@ -48,10 +48,12 @@ def build(
     path = "path" if key == "paper" else "path_canonical"
     drop_human = (same_as_human or ("keep" if mode == "paper" else "drop")) == "drop"
     human = human_paths(questions, mode).with_columns(origin=pl.lit("human"))
-    # The reference script reads the gold answer by its own rule too.
-    gold = read_answers(questions["response"], mode)["answer"] if mode == "paper" else questions["answer"]
     asked = human.select(
-        "question_id", "question", gold=pl.coalesce(gold, "answer"), human_path=path, has_human=pl.col("response").is_not_null()
+        "question_id",
+        "question",
+        gold=gold_answers(questions, mode),
+        human_path=path,
+        has_human=pl.col("response").is_not_null(),
     ).with_row_index("place")
 
     pool = _pool(samples, k)

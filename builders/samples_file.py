@@ -7,7 +7,8 @@ from typing import Annotated, Any, BinaryIO, Literal, cast
 
 import polars as pl
 
-from builders.refusals import check_refused
+from builders.refusals import check_refused, ignored
+from registry.errors import InputError
 from registry.recipe import Location
 from registry.records import read_records, text_field
 from registry.rows import SAMPLES, Questions, Tables, question_id
@@ -15,6 +16,8 @@ from registry.rows import SAMPLES, Questions, Tables, question_id
 EDITION = 1
 
 KNOWN = {"question", "question_id", "completion", "response", "draw", "sample", "model"}
+
+HUMAN = "no model may be called human: that is the origin of the questions' own solutions"
 
 
 def build(
@@ -33,6 +36,8 @@ def build(
     of the row wins over the parameter. Rows of questions that are not among `questions` are refused as unmatched;
     `unmatched: ignore` does not count them as refused. InputError if the share of refused rows is above `max_refused`.
     """
+    if model == "human":
+        raise InputError(f"{HUMAN}. Choose another name.")
     known = set(questions["question_id"])
     ids: dict[str, str] = {}
     columns: dict[str, list[Any]] = {
@@ -50,15 +55,16 @@ def build(
                 reason, detail = "unmatched", f"question_id {id}"
             if reason is None:
                 response, reason, detail = text_field(fields, "completion", "response")
-            draw = fields.get("draw", fields.get("sample"))
+            draw = fields.get("sample") if fields.get("draw") is None else fields["draw"]
             if draw is not None and (isinstance(draw, bool) or not isinstance(draw, int) or not 0 <= draw < 2**31):
                 reason, detail, draw = reason or "bad_draw", detail or f"draw is {str(draw)[:40]}, not a number from 0", None
             if not isinstance(fields.get("model", ""), str | None):
                 reason, detail = reason or "not_text", detail or "model is not text"
+            if fields.get("model") == "human":
+                reason, detail = reason or "reserved_name", detail or HUMAN
         named = fields.get("model")
-        for name, found in zip(
-            columns, (line, id, draw, response, named if isinstance(named, str) else model, reason, detail), strict=True
-        ):
+        by = named if isinstance(named, str) and named.strip() else model
+        for name, found in zip(columns, (line, id, draw, response, by, reason, detail), strict=True):
             columns[name].append(found)
     frame = pl.DataFrame(
         columns,
@@ -77,8 +83,7 @@ def build(
     notes = []
     if both:
         notes.append(f"{both} rows have question and question_id: the question decided")
-    if others:
-        notes.append(f"ignored columns: {', '.join(sorted(others))}")
+    notes += ignored(others)
     return Tables(frame.sort("model", "question_id", "draw", "line"), facts={"notes": notes} if notes else {})
 
 

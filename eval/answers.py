@@ -4,7 +4,7 @@ r"""Read the final answer out of a response and compare it with the gold one. Th
 
 Modes:
 - *standard* reads the last ``#### N``; if there is none the last ``\boxed{N}``; if there is none the last
-  "the answer is N". N may carry ``$ € £ % ,`` spaces and markup, be a fraction (3/4, ``\frac{3}{4}``, 1 1/2), use any
+  "the answer is N". N may carry ``$ € £ % ,`` spaces and markup, be a fraction (3/4, ``\frac{3}{4}``, 1 1/2, ½), use any
   Unicode digits and minus signs; whatever follows it is ignored ("18 dollars"). Values are exact fractions;
   a percent sign changes nothing (50% is 50), as in GSM8K's own answers.
 - *paper* is the reference script, character for character: the first ``#### (\-?[0-9\.\,]+)`` before any NUL character,
@@ -23,20 +23,31 @@ from eval.equations import written
 Mode = Literal["standard", "paper"]
 N = TypeVar("N", float, Fraction)
 
-MAX_DIGITS = 400  # of an answer; a double has 309 before the point
+MAX_DIGITS = 400  # characters of an answer; a double has 309 digits before the point
+MAX_FOUND = 2_000  # bytes from the words that announce an answer to its end
 
-# Rust's regex engine reads these in linear time; Python reads only what they capture.
+# Rust's regex engine reads these in linear time; Python reads only what they find.
 _SIGN = r"[-+−–‐﹣－]"
 _NUMBER = r"(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
-_FRACTION = rf"\\[dt]?frac\s*\{{\s*{_SIGN}?\s*\d+\s*\}}\s*\{{\s*\d+\s*\}}"
-_LEAD = r"(?:[\s$€£¥*_`\\({]|text\s*\{)*"  # currency, bold marks, LaTeX's \$, \( and \text{
-_THOUSANDS = r"\d{1,3}(?:(?:[ \u00a0\u202f]|\\[,;! ]|\{,\})\d{3}\b)+(?:\.\d+)?"
-_VALUE = rf"(?:{_SIGN}[ \t$€£¥\\]*)?(?:{_FRACTION}|(?:\d+[ \t]+)?\d+[ \t]*/[ \t]*\d+|{_THOUSANDS}|{_NUMBER})"
-_SAME_LINE_LEAD = _LEAD.replace(r"\s", r" \t")
+_WORD_END = r"(?-u:\b{end-half})"  # Rust's ASCII kind, because the Unicode one is slow; Python writes \b
+_THOUSANDS = rf"\d{{1,3}}(?:(?:[ \u00a0\u202f]|,?\\[,;! ]|\{{,\}})\d{{3}}{_WORD_END})+(?:\.\d+)?"
+_LATEX_FRACTION = rf"\\[dt]?frac\s*\{{\s*({_SIGN}?)\s*(\d+)\s*\}}\s*\{{\s*(\d+)\s*\}}"
+_FRACTION_SIGN = r"[¼-¾⅐-⅞]"
+_VALUE = "|".join(
+    (
+        rf"(?:\d[\d,]*[ \t]*)?(?:{_LATEX_FRACTION}|{_FRACTION_SIGN})",
+        rf"(?:\d[\d,]*[ \t]+)?{_NUMBER}[ \t]*[/⁄∕][ \t]*\d[\d,]*",
+        _THOUSANDS,
+        _NUMBER,
+    )
+)
+_SIGNED = rf"(?:{_SIGN}[ \t$€£¥\\]*)?(?:{_VALUE})"
+_SAME_LINE = r"(?:[ \t$€£¥*_`\\({]|(?:text|math)(?:bf|it|rm)?\s*\{)*"  # currency, bold marks, LaTeX's \$, \( and \text{
+_LEAD = _SAME_LINE.replace(r" \t", r"\s")
 READINGS = {
-    "hash": rf"(?s)^.*####{_SAME_LINE_LEAD}({_VALUE})",
-    "boxed": rf"(?s)^.*\\boxed\s*\{{(?:[^{{}}=]*=)?{_LEAD}({_VALUE})",
-    "phrase": rf"(?is)^.*\banswer\s+is\b\s*:?{_LEAD}({_VALUE})",
+    "hash": rf"####{_SAME_LINE}({_SIGNED})",
+    "boxed": rf"\\boxed\s*\{{(?:[^{{}}=]*=)?{_LEAD}({_SIGNED})",
+    "phrase": rf"(?i)(?-u:\b)answer\s+is(?-u:\b)\s*:?{_LEAD}({_SIGNED})",
 }
 PAPER_READING = r"#### (-?[0-9.,]+)"
 
@@ -58,28 +69,26 @@ def read_answers(responses: pl.Series, mode: Mode) -> pl.DataFrame:
             answer_from=pl.when(pl.col("answer").is_not_null()).then(pl.lit("hash"))
         )
     # The phrases are looked for only where the one before found nothing: most responses are read once.
-    found = frame.select(hash=text.str.extract(READINGS["hash"])).with_row_index()
-    for name in ("boxed", "phrase"):
-        missing = found.filter(pl.all_horizontal(pl.exclude("index").is_null()))["index"]
-        found = found.join(
-            pl.DataFrame({"index": missing, name: frame["response"].gather(missing).str.extract(READINGS[name])}),
-            on="index",
-            how="left",
-            maintain_order="left",
-        )
-    raw = found.select(
-        raw=pl.coalesce("hash", "boxed", "phrase"),
-        answer_from=pl.when(pl.col("hash").is_not_null())
-        .then(pl.lit("hash"))
-        .when(pl.col("boxed").is_not_null())
-        .then(pl.lit("boxed"))
-        .when(pl.col("phrase").is_not_null())
-        .then(pl.lit("phrase")),
+    found = frame.select(raw=_last(READINGS["hash"])).with_columns(
+        answer_from=pl.when(pl.col("raw").is_not_null()).then(pl.lit("hash"))
     )
-    clean = {text: tidy(text) for text in raw["raw"].unique().drop_nulls()}
-    return raw.select(
-        pl.col("raw").replace_strict(clean, default=None, return_dtype=pl.String).alias("answer"), "answer_from"
+    for name in ("boxed", "phrase"):
+        missing = found.get_column("raw").is_null().arg_true()
+        later = frame.select(pl.col("response").gather(missing)).select(raw=_last(READINGS[name]), answer_from=pl.lit(name))
+        found = found.with_columns(
+            found.get_column(column).scatter(missing, later.get_column(column)) for column in ("raw", "answer_from")
+        )
+    clean = {text: tidy(text) for text in found.get_column("raw").unique().drop_nulls()}
+    return found.select(
+        answer=pl.col("raw").replace_strict(clean, default=None, return_dtype=pl.String), answer_from="answer_from"
     ).with_columns(pl.when(pl.col("answer").is_not_null()).then("answer_from"))
+
+
+def _last(reading: str) -> pl.Expr:
+    """Return the value in the last place where `reading` is found."""
+    # Finding is several times faster than capturing, so only the last place is captured from.
+    last = pl.col("response").str.extract_all(reading).list.last()
+    return pl.when(last.str.len_bytes() <= MAX_FOUND).then(last).str.extract(f"^(?:{reading})$")
 
 
 def _parses(text: str) -> bool:
@@ -90,30 +99,41 @@ def _parses(text: str) -> bool:
     return True
 
 
-_FRACTION_PARTS = re.compile(r"\\[dt]?frac\{(.*?)\}\{(.*?)\}")
-_TO_ASCII = str.maketrans({"−": "-", "–": "-", "‐": "-", "﹣": "-", "－": "-"})
-_MIXED = re.compile(r"(-?)(\d+)\s+(\d+)\s*/\s*(\d+)")
+_TO_ASCII = str.maketrans(dict.fromkeys("−–‐﹣－", "-") | dict.fromkeys("⁄∕", "/") | dict.fromkeys("\u00a0\u202f", " "))
+_LATEX = re.compile(_LATEX_FRACTION)
+_BEFORE, _AFTER = " \t\r\n$€£¥*_`\\({", " \t\r\n$€£¥*_`\\)}%.,;!"
+_NUMERAL = re.compile(
+    rf"([-+]?)[ \t$€£¥\\]*(?:(?:(\d[\d,]*)[ \t]+)?({_NUMBER})[ \t]*/[ \t]*(\d[\d,]*)|({_THOUSANDS}|{_NUMBER}))".replace(
+        _WORD_END, r"\b"
+    ),
+    re.ASCII,
+)
 
 
 def tidy(text: str) -> str | None:
-    """Return a matched number as plain text (70,000 -> 70000, \\frac{1}{2} -> 1/2), or None if it is no number.
+    """Return a number as plain text (70,000 -> 70000, \\frac{1}{2} -> 1/2, 1 1/2 -> 3/2), or None if it is no number.
 
-    Also the normaliser of gold answers that come as plain text ("$ 1,200.50").
+    The normaliser of what was found in a response, and of gold answers that come as plain text ("$ 1,200.50").
     """
     if len(text) > MAX_DIGITS:
         return None
-    text = text.translate(_TO_ASCII)
-    text = "".join(
-        str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() and unicodedata.digit(c, None) is not None else c
-        for c in text
-    )
-    text = re.sub(r"[$€£¥%*_`+]|\{,\}|\\(?![dt]?frac)", "", text).strip()
-    if mixed := _MIXED.fullmatch(text):
-        sign, whole, top, bottom = mixed.groups()
-        return f"{sign}{int(whole) * int(bottom) + int(top)}/{bottom}" if int(bottom) else None
-    text = re.sub(r"[\s,;!]", "", text)
-    text = _FRACTION_PARTS.sub(r"\1/\2", text)
-    return text if value(text) is not None else None
+    text = _LATEX.sub(r" \1\2/\3", text)
+    text = "".join(c if c.isascii() else _ascii(c) for c in text).translate(_TO_ASCII)
+    found = _NUMERAL.fullmatch(text.lstrip(_BEFORE).rstrip(_AFTER))
+    if found is None:
+        return None
+    sign, whole, top, bottom, plain = (re.sub(r"[^0-9.]", "", part or "") for part in found.groups())
+    sign = "-" if found[1] == "-" else ""
+    if whole:
+        top = str(int(whole) * int(bottom) + int(top)) if top.isdigit() else ""
+    answer = sign + (f"{top}/{bottom}" if bottom else plain)
+    return answer if value(answer) is not None else None
+
+
+def _ascii(c: str) -> str:
+    if (digit := unicodedata.decimal(c, None)) is not None:
+        return str(digit)
+    return " " + unicodedata.normalize("NFKC", c) if re.match(_FRACTION_SIGN, c) else c
 
 
 _PLAIN = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:/[0-9]+)?", re.ASCII)
@@ -156,10 +176,9 @@ def _double(text: str) -> float | None:
 def _near(a: N | None, b: N | None, margin: N, strict: bool) -> bool:
     if a is None or b is None:
         return False
-    if a == b:  # also equal infinities, whose difference is no number
-        return not strict or margin > 0
-    difference = abs(a - b)
-    return difference < margin if strict else difference <= margin
+    if strict:
+        return abs(a - b) < margin
+    return a == b or abs(a - b) <= margin  # infinities can be equal, but their difference is no number
 
 
 def vote_keys(answers: pl.Series, mode: Mode) -> pl.Series:

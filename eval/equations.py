@@ -19,7 +19,9 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 MAX_LENGTH = 1_000  # characters of one equation
 MAX_DEPTH = 60  # nested parentheses, signs and powers
-MAX_BITS = 16_384  # of an intermediate whole number; a double ends at 1,024
+MAX_BITS = 4_096  # of an intermediate whole number; a double ends at 1,024
+CACHED_LENGTH = 100  # longer equations are rare; they are read again each time, so that the caches stay small
+CACHE_SIZE = 65_536
 TOLERANCE = Fraction(1, 1000)
 
 T = TypeVar("T")
@@ -57,7 +59,7 @@ PYTHON = Dialect(
             | [1-9](?:_?[0-9])* | 0(?:_?0)*
             )(?![0-9A-Za-z_]))
           | (?P<operator>\*\*|//|[-+*/%^&|~()])
-          | (?P<space>[ \t\f]+|\\\n|\#[^\n]*)
+          | (?P<space>[ \t\f]+|\\\n(?!\Z)|\#[^\n]*)
           | (?P<newline>\n)""",
         re.VERBOSE,
     ),
@@ -113,6 +115,8 @@ class _Parser(Generic[T]):
             if operator == "%" and self.dialect.percent and not self.operand_follows():
                 self.at += 1
                 value = self.algebra.unary("%", value)
+                if self.peek() == "%" and not self.operand_follows():
+                    raise Unreadable("a percent of a percent")
                 continue
             if operator == "(" and self.dialect.implicit_product:
                 if binding["*"] < least:
@@ -167,7 +171,9 @@ def _tokens(text: str, dialect: Dialect) -> list[tuple[str, str]]:
             continue
         if kind == "newline":
             # Python ends an expression at a line break outside parentheses; only blank lines may follow.
-            if depth == 0 and text[at:].strip(" \t\f\n"):
+            if depth == 0:
+                if _REST.fullmatch(text, at):
+                    break
                 raise Unreadable("a second line")
             continue
         token = found[kind]
@@ -198,7 +204,7 @@ class PythonNumbers:
         if isinstance(x, int) and isinstance(y, int):
             if operator == "*" and x.bit_length() + y.bit_length() > MAX_BITS:
                 raise Unreadable("too large")
-            if operator == "**" and y > 0 and x.bit_length() * y > MAX_BITS:
+            if operator == "**" and abs(x) > 1 and x.bit_length() * y > MAX_BITS:
                 raise Unreadable("too large")
         if operator == "**":
             power = x**y
@@ -229,39 +235,52 @@ _PYTHON: dict[str, Callable[[int | float, int | float], int | float]] = {
 
 def passes_paper(equation: str) -> bool:
     """Return whether the reference script's calculator check passes `equation` (the text between << and >>)."""
+    return _passes_cached(equation) if len(equation) <= CACHED_LENGTH else _passes(equation)
+
+
+def _passes(equation: str) -> bool:
     left, equals, rest = equation.partition("=")
-    if not equals:
-        return False
     right = rest.partition("=")[0]
-    if len(right) > MAX_LENGTH:
+    if not equals or len(left) > MAX_LENGTH or len(right) > MAX_LENGTH:
         return False
     try:
-        return abs(_Parser(_python_text(left), PYTHON, PythonNumbers()).parse() - float(right)) < 1e-3
+        return abs(_Parser(_python_line(left), PYTHON, PythonNumbers()).parse() - float(right)) < 1e-3
     except (Unreadable, ArithmeticError, ValueError):
         return False
 
 
-_BLANK_LINES = re.compile(r"(?:[ \t\f]*(?:#[^\n]*)?\n)+")
+_passes_cached = lru_cache(maxsize=CACHE_SIZE)(_passes)
+
+# Python's rules for lines: a blank or commented line may be indented, any other may not; a form feed takes the
+# indentation back, and a backslash joins a line to the next one, if there is a next one.
+_INDENTED = r"[ \t\f]*(?:\\\n(?!\Z)[ \t\f]*)*"
+_FLUSH = r"(?:[ \t\f]*\f)?(?:\\\n(?!\Z)(?:[ \t\f]*\f)?)*"
+_BLANK_LINES = rf"(?:{_INDENTED}(?:\#[^\n]*)?\n)*+"
+_BEFORE = re.compile(_BLANK_LINES + _FLUSH)
+_REST = re.compile(rf"{_BLANK_LINES}(?:{_INDENTED}\#[^\n]*|{_FLUSH})")
 
 
-def _python_text(text: str) -> str:
-    """Return the text as Python's tokenizer sees it: line ends as \\n, leading blanks and blank lines gone."""
+def _python_line(text: str) -> str:
+    """Return the text from its first expression on, with line ends as Python's tokenizer sees them."""
+    if "\0" in text:
+        raise Unreadable("a NUL character")
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip(" \t")
-    if blank := _BLANK_LINES.match(text):
-        text = text[blank.end() :]
-        if text[:1] in (" ", "\t"):
-            raise Unreadable("an indented line")
+    before = _BEFORE.match(text)
+    text = text[before.end() if before else 0 :]
+    if text[:1] in (" ", "\t"):
+        raise Unreadable("an indented line")
     return text
 
 
 class Form(NamedTuple):
     """An expression's exact value (None if it has none) and its parts in canonical order.
 
-    A sum is a list of ("+" or "-", text), a product a list of ("*" or "/", text); an atom has one part.
+    A sum is a list of ("+" or "-", text), a product a list of ("*" or "/", text); a number and an atom (a power,
+    a whole quotient, a remainder) have one part.
     """
 
     value: Fraction | None
-    kind: str  # "sum", "product" or "atom"
+    kind: str  # "sum", "product", "number" or "atom"
     parts: tuple[tuple[str, str], ...]
 
     def text(self) -> str:
@@ -269,19 +288,16 @@ class Form(NamedTuple):
         first = "*" if self.kind == "product" else "+"
         # The parts that are added (or multiplied) come first: 12*50/60.
         parts = sorted(self.parts, key=lambda part: (part[0] != first, part[1]))
-        whole = "".join(operator + text for operator, text in parts)
-        if whole.startswith(first):
-            return whole[1:]
-        return "1" + whole if self.kind == "product" else whole
+        return "".join(operator + text for operator, text in parts).removeprefix(first)
 
     def inside(self, kind: str) -> tuple[tuple[str, str], ...]:
         """Return this form's parts as they stand within a larger sum or product."""
         if self.kind == kind:
             return self.parts
         text = self.text()
-        if self.kind == "atom" and kind == "sum" and text.startswith("-"):
+        if self.kind == "number" and kind == "sum" and text.startswith("-"):
             return (("-", text[1:]),)  # 5 + -3 is 5 - 3
-        if self.kind == "sum" or (self.kind == "product" and kind == "sum" and len(self.parts) == 1):
+        if self.kind == "sum":
             text = f"({text})"
         return (("+" if kind == "sum" else "*", text),)
 
@@ -294,45 +310,46 @@ class CanonicalForms:
     """
 
     def number(self, text: str) -> Form:
-        value = Fraction(text.replace(",", ""))
-        return Form(value, "atom", (("+", written(value)),))
+        return _number(Fraction(text.replace(",", "")))
 
     def unary(self, operator: str, x: Form) -> Form:
         if operator == "+":
             return x
         if operator == "%":
             value = None if x.value is None else x.value / 100
-            if x.kind == "atom" and value is not None:
-                return Form(value, "atom", (("+", written(value)),))
+            if x.kind == "number" and value is not None:
+                return _number(value)
             return Form(value, "product", (*x.inside("product"), ("/", "100")))
         value = None if x.value is None else -x.value
-        if x.kind == "atom" and value is not None:
-            return Form(value, "atom", (("+", written(value)),))
+        if x.kind == "number" and value is not None:
+            return _number(value)
         return Form(value, "sum", _flipped(x.inside("sum"), "+-"))
 
     def binary(self, operator: str, x: Form, y: Form) -> Form:
-        if operator in "+-":
+        value = _value(operator, x.value, y.value)
+        if operator in ("+", "-"):
             right = y.inside("sum")
-            return Form(
-                _value(operator, x, y), "sum", (*x.inside("sum"), *(right if operator == "+" else _flipped(right, "+-")))
-            )
+            return Form(value, "sum", (*x.inside("sum"), *(right if operator == "+" else _flipped(right, "+-"))))
         if operator in ("*", "/"):
             right = y.inside("product")
-            return Form(
-                _value(operator, x, y),
-                "product",
-                (*x.inside("product"), *(right if operator == "*" else _flipped(right, "*/"))),
-            )
-        left_text, right_text = (f.text() if f.kind == "atom" else f"({f.text()})" for f in (x, y))
-        return Form(_value(operator, x, y), "atom", (("+", f"({left_text}{operator}{right_text})"),))
+            return Form(value, "product", (*x.inside("product"), *(right if operator == "*" else _flipped(right, "*/"))))
+        return Form(value, "atom", (("+", f"({_operand(x)}{operator}{_operand(y)})"),))
+
+
+def _number(value: Fraction) -> Form:
+    return Form(value, "number", (("+", written(value)),))
+
+
+def _operand(x: Form) -> str:
+    text = x.text()
+    return f"({text})" if x.kind in ("sum", "product") or text.startswith("-") else text
 
 
 def _flipped(parts: tuple[tuple[str, str], ...], pair: str) -> tuple[tuple[str, str], ...]:
     return tuple((pair[1] if operator == pair[0] else pair[0], text) for operator, text in parts)
 
 
-def _value(operator: str, left: Form, right: Form) -> Fraction | None:
-    x, y = left.value, right.value
+def _value(operator: str, x: Fraction | None, y: Fraction | None) -> Fraction | None:
     if x is None or y is None:
         return None
     if _bits(x) + _bits(y) > MAX_BITS:
@@ -358,7 +375,7 @@ def _bits(x: Fraction) -> int:
 
 def _power(x: Fraction, y: Fraction) -> Fraction | None:
     if y.denominator == 1:
-        if abs(y.numerator) * _bits(x) > MAX_BITS or (x == 0 and y < 0):
+        if (x == 0 and y < 0) or (x not in (-1, 0, 1) and abs(y.numerator) * _bits(x) > MAX_BITS):
             return None
         return x**y.numerator
     if x < 0 or _bits(x) > 1000 or abs(y) > 1000:
@@ -371,23 +388,17 @@ def _power(x: Fraction, y: Fraction) -> Fraction | None:
 
 def written(value: Fraction) -> str:
     """Return the one way a value is written in keys: 0.2, 7, -3, and 1/3 where no decimal number is exact."""
-    if value.denominator == 1:
-        return _digits(value.numerator)
-    rest, twos, fives = value.denominator, 0, 0
-    while rest % 2 == 0:
-        rest, twos = rest // 2, twos + 1
-    while rest % 5 == 0:
-        rest, fives = rest // 5, fives + 1
-    if rest != 1:
-        return f"{_digits(value.numerator)}/{_digits(value.denominator)}"
+    top, bottom = value.as_integer_ratio()
+    twos = (bottom & -bottom).bit_length() - 1
+    rest, fives = bottom >> twos, 0
+    for step in (32, 1):
+        while rest % 5**step == 0:
+            rest, fives = rest // 5**step, fives + step
     places = max(twos, fives)
-    digits = _digits(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
-    return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
-
-
-def _digits(n: int) -> str:
-    # Python refuses to print whole numbers of more than 4,300 digits; hexadecimal has no such limit.
-    return str(n) if n.bit_length() < 14_000 else hex(n)
+    if rest != 1 or not places:
+        return str(value)
+    digits = str(abs(top) * 10**places // bottom).rjust(places + 1, "0")
+    return f"{'-' if top < 0 else ''}{digits[:-places]}.{digits[-places:]}"
 
 
 class Reading(NamedTuple):
@@ -397,7 +408,8 @@ class Reading(NamedTuple):
     canonical: str
 
 
-_SHOWN = re.compile(r"\s*[-+]?\s*[$€£]?\s*[-+]?(?:[0-9][0-9,]*)?(?:\.([0-9]*))?\s*(%?)\s*")
+_MARKS = re.compile(r"[\s$€£,]+")
+_SHOWN = re.compile(r"[-+]?[0-9]*\.?([0-9]*)(%?)")
 
 
 def read_standard(equation: str) -> Reading:
@@ -406,13 +418,12 @@ def read_standard(equation: str) -> Reading:
     A link a=b holds when |a - b| < 1e-3, or when b is a plain number and a rounds to it at the digits it shows
     (50/60=0.83). An equation that cannot be read does not hold; its canonical form is then its text without spaces.
     """
+    return _read_cached(equation) if len(equation) <= CACHED_LENGTH else _read(equation)
+
+
+def _read(equation: str) -> Reading:
     if len(equation) > MAX_LENGTH:
         return Reading(False, "".join(equation.split()))
-    return _read_short(equation)
-
-
-@lru_cache(maxsize=200_000)
-def _read_short(equation: str) -> Reading:
     text = _LETTER_TIMES.sub("*", equation.translate(_AS_ASCII))
     sides = text.split("=")
     try:
@@ -426,16 +437,19 @@ def _read_short(equation: str) -> Reading:
     return Reading(holds, canonical)
 
 
+_read_cached = lru_cache(maxsize=CACHE_SIZE)(_read)
+
+
 def _link_holds(left: Fraction | None, right: Fraction | None, shown: str) -> bool:
     if left is None or right is None:
         return False
     difference = abs(left - right)
     if difference < TOLERANCE:
         return True
-    plain = _SHOWN.fullmatch(shown)
+    plain = _SHOWN.fullmatch(_MARKS.sub("", shown))
     if plain is None:
         return False
-    unit = Fraction(1, 10 ** (len(plain[1] or "") + (2 if plain[2] else 0)))
+    unit = Fraction(1, 10 ** (len(plain[1]) + (2 if plain[2] else 0)))
     if difference * 2 != unit:
         return difference * 2 < unit
     # Exactly half way: away from zero, or to the even digit, are both called rounding.

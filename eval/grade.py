@@ -16,6 +16,14 @@ def grade(samples: pl.DataFrame, mode: Mode, *, tolerance: float, strict: bool =
     return graded.with_columns(is_right(graded["answer"], graded["gold"], mode, tolerance=tolerance, strict=strict))
 
 
+def gold_answers(questions: pl.DataFrame, mode: Mode) -> pl.Series:
+    """Return each question's gold answer; paper mode reads it from the human solution by its own rule, where there is one."""
+    if mode == "standard":
+        return questions["answer"]
+    by_script = read_answers(questions["response"], mode)["answer"]
+    return questions.select(answer=pl.coalesce(by_script, "answer"))["answer"]
+
+
 def human_paths(questions: pl.DataFrame, mode: Mode) -> pl.DataFrame:
     """Return `questions` with the path and path_canonical of each human solution, null where there is none."""
     paths = read_paths(questions["response"], mode).select("path", "path_canonical")

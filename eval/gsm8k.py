@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from eval.answers import Mode, vote_keys
-from eval.grade import grade, human_paths
+from eval.grade import gold_answers, grade, human_paths
 from eval.paths import count_paths
 from registry.errors import InputError
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS, Input, Tables
@@ -48,7 +48,7 @@ def evaluate(
         raise InputError(f"{questions.id} has no questions.")
     tolerance = (1e-4 if mode == "paper" else 0.0) if tolerance is None else tolerance
     drawn = samples.rows.filter(pl.col("draw") < k).with_columns(source=pl.lit(samples.id))
-    asked = questions.rows.select("question_id", gold="answer").with_row_index("place")
+    asked = questions.rows.select("question_id", gold=gold_answers(questions.rows, mode)).with_row_index("place")
     unknown = drawn.join(asked, on="question_id", how="anti").select(
         "question_id", "source", "model", "draw", drop=pl.lit("unknown_question")
     )

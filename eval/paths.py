@@ -9,6 +9,7 @@
 
 Standard mode reads plain text ("48 / 2 = 24") in responses without any <<...>>; such equations make the path, and never
 make a response's calculation bad. Without any equation standard mode has no path (null), paper mode the path "".
+A response with more equations than MAX_READ is not read: both its paths are the texts themselves, and it is bad.
 """
 
 import re
@@ -17,14 +18,19 @@ import polars as pl
 
 from eval.answers import Mode
 from eval.equations import passes_paper, read_standard
+from registry.rows import PATH_STATS
 
 ANNOTATED = r"<<[^>]*>>"
+MAX_READ = 5_000  # characters of the different equations of one response
 
-# A number, an operator and a number at least, then = and a number: 5 apples * 2 = 10, $3 + 4 = $7, 2(3 + 4) = 14.
+# A number, an operator and a number at least, then = and a number: 5 apples * 2 = 10, $3 + 4 = $7, 2(3 + 4) = 14;
+# or a chain of such sides: 2 * 3 + 1 = 6 + 1 = 7.
 _NUMBER = r"[$€£]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)%?"
-_TERM = rf"[(]*[-−]?{_NUMBER}(?:[ ]?[A-WYZa-wyz][a-z]*)?[)]*"
-_OPERATOR = r"[ \t]*(?:[-+*/×÷·−–]|\\times|\\div|\\cdot|(?:x|X)\b)[ \t]*"
-PLAIN = rf"{_TERM}(?:{_OPERATOR}{_TERM})+[ \t]*=[ \t]*[-−]?{_NUMBER}"
+_OPERAND = rf"[-−]?{_NUMBER}(?:[ ]?[A-WYZa-wyz][a-z]*)?[)]*"
+_OPERATOR = r"[ \t]*(?:[-+*/×÷·−–xX]|\\times|\\div|\\cdot)[ \t]*"
+_STEP = rf"(?:{_OPERATOR}[(]*|[(]+){_OPERAND}"
+_EQUALS = r"[ \t]*=[ \t]*"
+PLAIN = rf"[(]*{_OPERAND}(?:{_STEP})+{_EQUALS}(?:[(]*{_OPERAND}(?:{_STEP})*{_EQUALS})*[-−]?{_NUMBER}"
 _UNIT = re.compile(r"(?<=[0-9%.)]) ?[A-WYZa-wyz][a-z]*")
 _LATEX = re.compile(r"\\(times|div|cdot)")
 
@@ -60,19 +66,28 @@ def read_paths(responses: pl.Series, mode: Mode) -> pl.DataFrame:
 
 def _annotated_keys(text: str, mode: Mode) -> tuple[bool, str, str]:
     equations = text[2:-2].split(">><<")
-    readings = [read_standard(equation) for equation in equations]
-    if mode == "paper":
-        bad = not all(passes_paper(equation) for equation in equations)
-    else:
-        bad = not all(reading.holds for reading in readings)
     path = "|".join(equations).replace(" ", "")
-    return bad, path, "|".join(sorted({reading.canonical for reading in readings}))
+    different = set(equations)
+    if sum(map(len, different)) > MAX_READ:  # no solution is that long: read nothing, and do not keep it
+        return True, path, path
+    readings = {equation: read_standard(equation) for equation in different}
+    if mode == "paper":
+        bad = not all(map(passes_paper, different))
+    else:
+        bad = not all(reading.holds for reading in readings.values())
+    return bad, path, "|".join(sorted({reading.canonical for reading in readings.values()}))
 
 
 def _plain_keys(text: str) -> tuple[str, str]:
-    equations = [_UNIT.sub("", _LATEX.sub(_operator, line)) for line in text.split("\n")]
-    canonical = sorted({read_standard(equation).canonical for equation in equations})
-    return "|".join("".join(equation.split()) for equation in equations), "|".join(canonical)
+    equations = text.split("\n")
+    different = set(equations)
+    if sum(map(len, different)) > MAX_READ:
+        path = text.replace("\n", "|").replace(" ", "")
+        return path, path
+    arithmetic = {equation: _UNIT.sub("", _LATEX.sub(_operator, equation)) for equation in different}
+    short = {equation: "".join(text.split()) for equation, text in arithmetic.items()}
+    canonical = sorted({read_standard(text).canonical for text in arithmetic.values()})
+    return "|".join(short[equation] for equation in equations), "|".join(canonical)
 
 
 def _operator(match: re.Match[str]) -> str:
@@ -105,4 +120,4 @@ def count_paths(verdicts: pl.DataFrame, human: pl.DataFrame) -> pl.DataFrame:
     stats = human.select("question_id")
     for count in counts:
         stats = stats.join(count, on="question_id", how="left", maintain_order="left")
-    return stats.with_columns(pl.exclude("question_id").fill_null(0))
+    return PATH_STATS.fit(stats.with_columns(pl.exclude("question_id").fill_null(0)), "the counts of paths")

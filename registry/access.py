@@ -167,5 +167,6 @@ def _select(connection: duckdb.DuckDBPyConnection, query: str, before: Any = Non
     try:
         frame: pl.DataFrame = connection.sql(statements[0].query).pl()
     except duckdb.Error as error:
-        raise RftError(f"SQL: {error}") from error
+        hint = " `rft verify` says which artifact is damaged." if isinstance(error, duckdb.IOException) else ""
+        raise RftError(f"SQL: {error}{hint}") from error
     return frame

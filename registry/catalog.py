@@ -134,6 +134,10 @@ def _entry(key: Any, node: yaml.Node, section: str, where: str, file: str) -> En
         id = parse_id(str(key))
     except RftError as error:
         raise CatalogError(f"{where}: {error}") from error
+    if id.name == "human":
+        raise CatalogError(
+            f"{where}: the name human is taken: it is the origin of the questions' own solutions. Choose another."
+        )
     if not isinstance(node, yaml.MappingNode):
         raise CatalogError(f"{where}: {id} needs {{{maker_key}: ..., inputs: [...], params: {{...}}}}.")
     fields: dict[str, Any] = {}

@@ -121,6 +121,8 @@ def _write(store: Store, file: Path, stamps: dict[ArtifactId, int], known: dict[
 
 def _in_memory(store: Store, stamps: dict[ArtifactId, int]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
+    connection.execute("attach ':memory:' as registry")
+    connection.execute("use registry")
     _update(connection, store, stamps, None)
     return connection
 
@@ -140,7 +142,7 @@ def _update(
         for suffix in ("", "/verdicts", "/drops", "/loss"):
             connection.execute(f"drop view if exists {_name(str(id) + suffix)}")
     added = [stored for id in new if (stored := _readable(store, id)) is not None]
-    _insert(connection, added, new, stamps)
+    _insert(connection, store, added, new, stamps)
     for name in {id.name for id in (*gone, *new)}:
         _latest(connection, name)
     _path_stats(connection, store)
@@ -156,7 +158,11 @@ def _readable(store: Store, id: ArtifactId) -> Stored | None:
 
 
 def _insert(
-    connection: duckdb.DuckDBPyConnection, added: list[Stored], new: list[ArtifactId], stamps: dict[ArtifactId, int]
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    added: list[Stored],
+    new: list[ArtifactId],
+    stamps: dict[ArtifactId, int],
 ) -> None:
     manifests = [stored.manifest for stored in added]
     tables: dict[str, list[tuple[Any, ...]]] = {
@@ -177,6 +183,8 @@ def _insert(
             marks = ", ".join(f"({', '.join('?' * len(row))})" for row in part)
             connection.execute(f"insert into {table} values {marks}", [value for row in part for value in row])
     for stored in added:
+        if store.damage(stored):
+            continue  # it is listed; `rft verify` says what is wrong with it, and SQL on all others goes on
         for suffix, query in _views(stored):
             connection.execute(f"create or replace view {_name(str(stored.id) + suffix)} as {query}")
         scores = stored.file("rows.parquet")

@@ -38,6 +38,10 @@ class Shape:
             raise InputError(
                 f"{where}: {self.name} rows need the columns {', '.join(missing)}; these have {', '.join(frame.columns)}."
             )
+        if cut := [
+            n for n, kind in self.columns.items() if kind.is_integer() and n in frame.columns and frame.schema[n].is_float()
+        ]:
+            raise InputError(f"{where}: {', '.join(cut)} of {self.name} rows must be whole numbers.")
         try:
             fitted = frame.select(
                 (pl.col(name) if name in frame.columns else pl.lit(None)).cast(kind).alias(name)

@@ -13,7 +13,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,7 +77,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Stored:
-    """An artifact that exists: its record, its folder, and a stamp that changes when it is replaced."""
+    """An artifact that exists: its record and its folder."""
 
     manifest: Manifest
     folder: Path
@@ -175,8 +175,15 @@ class Store:
         return None
 
     def check(self, stored: Stored) -> Stored:
-        """Return `stored` if its files are the ones that were written; Corrupt otherwise."""
-        if damage := self.damage(stored):
+        """Return `stored` if its files are the ones that were written; Corrupt otherwise.
+
+        If it was replaced since its record was read (a @dev one), the new one is returned.
+        """
+        while damage := self.damage(stored):
+            now = self.require(stored.id)
+            if now.manifest != stored.manifest:
+                stored = now
+                continue
             raise Corrupt(f"{stored.id}: {damage}. `rft rm {stored.id}` removes it, `rft build {stored.id}` makes it again.")
         return stored
 
@@ -217,7 +224,10 @@ class Store:
         return count
 
     def remove(self, id: ArtifactId) -> None:
-        """Remove an artifact: it is renamed away first, so it is never half there."""
+        """Remove an artifact: it is renamed away first, so it is never half there.
+
+        The folder of its name stays, if empty: another process may be about to put a version into it.
+        """
         folder = self.folder(id)
         draft = self.draft(id)
         try:
@@ -227,8 +237,6 @@ class Store:
         finally:
             draft.discard()
         (self.seen / f"{id}.json").unlink(missing_ok=True)
-        with suppress(OSError):  # other versions live there
-            folder.parent.rmdir()
 
 
 class Draft:
@@ -237,13 +245,14 @@ class Draft:
     def __init__(self, store: Store, id: ArtifactId) -> None:
         self.store, self.id = store, id
         store.temporary.mkdir(parents=True, exist_ok=True)
-        self.folder = store.temporary / f"{id}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-        self._lock_path = self.folder.with_name(self.folder.name + ".lock")
-        # Locked under a name the sweep does not look at, so that it is never mistaken for a dead writer's.
-        scratch = self._lock_path.with_suffix(".new")
-        self._lock = os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        os.rename(scratch, self._lock_path)
+        while True:
+            self.folder = store.temporary / f"{id}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+            self._lock_path = self.folder.with_name(self.folder.name + ".lock")
+            self._lock = os.open(self._lock_path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if self._lock_path.exists():
+                break
+            os.close(self._lock)  # a sweep took it for a dead writer's before it was locked: another name, another try
         self.folder.mkdir()
 
     def __enter__(self) -> Self:
@@ -286,34 +295,39 @@ class Draft:
         for folder in (*(path for path in self.folder.rglob("*") if path.is_dir()), self.folder):
             _sync(folder)
         target = self.store.folder(self.id)
-        while True:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.rename(self.folder, target)
-                break
-            except FileNotFoundError:
-                if not self.folder.exists():
-                    raise
-                continue  # the last other version was removed just now, and its folder with it
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise
-            if self.id.is_dev:
-                with suppress(NotFound):
-                    self.store.remove(self.id)
-                continue
-            other = self.store.get(self.id)
-            if other is None:
-                raise Conflict(f"{target} is in the way and holds no {RECORD}. Move it away and build {self.id} again.")
-            if other.manifest.content == manifest.content:
-                return False
-            raise Conflict(
-                f"{self.id} was registered by another build with other content: {other.manifest.content[:12]} is there, "
-                f"{manifest.content[:12]} is this one. Give one of them another version."
-            )
+        with ExitStack() as aside:
+            while not self._rename_to(target):
+                if self.id.is_dev:
+                    # The old one is moved aside and removed at the end: readers miss it for an instant only.
+                    old = aside.enter_context(self.store.draft(self.id))
+                    with suppress(FileNotFoundError):
+                        os.rename(target, old.folder / "removed")
+                    continue
+                other = self.store.get(self.id)
+                if other is None and target.exists() and not (target / RECORD).exists():
+                    raise Conflict(f"{target} is in the way and holds no {RECORD}. Move it away and build {self.id} again.")
+                if other is None:
+                    continue  # it was removed just now
+                if other.manifest.content == manifest.content:
+                    return False
+                raise Conflict(
+                    f"{self.id} was registered by another build with other content: {other.manifest.content[:12]} is there, "
+                    f"{manifest.content[:12]} is this one. Give one of them another version."
+                )
         _sync(target.parent)
         _sync(target.parent.parent)
         self.store._remember(self.store.seen / f"{self.id}.json", seen)
+        return True
+
+    def _rename_to(self, target: Path) -> bool:
+        """Make this folder visible as `target`; return whether nothing was in the way."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(self.folder, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            return False
         return True
 
 

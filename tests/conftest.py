@@ -3,17 +3,20 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
 
+import trainers
 from registry import catalog
 from registry.access import Registry
 from registry.names import ArtifactId, parse_id
 from registry.plan import Step, needed, plan, select
+from registry.recipe import find_maker
 from registry.rows import question_id
 from registry.run import Built, Options, build
 from registry.store import Manifest, Store, Stored, sha256_file
@@ -134,6 +137,20 @@ def workspace(tmp_path: Path) -> Workspace:
     made.write("six.jsonl", SIX)
     made.add("six@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?}}")
     return made
+
+
+@pytest.fixture
+def toy_trainer(tmp_path: Path) -> Iterator[str]:
+    """A trainer in a file of its own: one input, one parameter."""
+    folder = tmp_path / "toy_trainers"
+    folder.mkdir()
+    (folder / "toy.py").write_text("EDITION = 1\n\n\ndef train(rows, *, rates: list[float]):\n    raise NotImplementedError\n")
+    trainers.__path__.append(str(folder))
+    find_maker.cache_clear()
+    yield "toy"
+    trainers.__path__.remove(str(folder))
+    sys.modules.pop("trainers.toy", None)
+    find_maker.cache_clear()
 
 
 @pytest.fixture

@@ -173,3 +173,23 @@ def test_every_type_prints_in_every_form(full, query, form):
 
     out, _ = rft("sql", query, *([form] if form else []), cwd=full.folder)
     assert "n" in out
+
+
+def test_one_damaged_artifact_does_not_hide_the_others(full):
+    registry = open_registry(full.store.home)
+    for name, text in (("set@1", None), ("scores@1", b"garbage")):
+        file = full.stored(name).folder / "rows.parquet"
+        file.chmod(0o644)
+        file.unlink() if text is None else file.write_bytes(text)
+    assert registry.artifacts()["name"].to_list() == ["red", "scores", "set", "set", "six"]
+    assert registry.sql('select count(*) as n from "set"')["n"][0] == 7
+    with pytest.raises(RftError, match="set@1"):
+        registry.sql('select * from "set@1"')
+
+
+def test_a_file_that_is_lost_later_is_named_and_verify_is_offered(full):
+    registry = open_registry(full.store.home)
+    registry.artifacts()
+    (full.stored("set@1").folder / "rows.parquet").unlink()
+    with pytest.raises(RftError, match="rft verify"):
+        registry.sql('select * from "set@1"')

@@ -14,7 +14,10 @@ RFT = Path(sys.executable).with_name("rft")
 QUESTIONS = [
     {"question": "Ann has 3 boxes of 4 pens. How many pens?", "answer": "3*4=<<3*4=12>>12 pens\n#### 12"},
     {"question": "Bo had 10 plums and ate 4. How many are left?", "answer": "10-4=<<10-4=6>>6 plums\n#### 6"},
-    {"question": "Cy walks 2 km on each of 5 days, then 3 km. How far?", "answer": "2*5=<<2*5=10>>10\n10+3=<<10+3=13>>13\n#### 13"},
+    {
+        "question": "Cy walks 2 km on each of 5 days, then 3 km. How far?",
+        "answer": "2*5=<<2*5=10>>10\n10+3=<<10+3=13>>13\n#### 13",
+    },
 ]
 SAMPLES = [
     (0, 0, "4*3=<<4*3=12>>12\n#### 12", "red"),
@@ -42,7 +45,9 @@ def write_jsonl(file, rows):
 
 def write_data(folder):
     write_jsonl(folder / "questions.jsonl", QUESTIONS)
-    samples = [{"question": QUESTIONS[q]["question"], "draw": d, "completion": text, "model": model} for q, d, text, model in SAMPLES]
+    samples = [
+        {"question": QUESTIONS[q]["question"], "draw": d, "completion": text, "model": model} for q, d, text, model in SAMPLES
+    ]
     write_jsonl(folder / "samples.jsonl", samples)
 
 
@@ -53,7 +58,19 @@ def built(tmp_path_factory):
     write_data(folder)
     (folder / "catalog.yaml").write_text("# mine\n")
     rft("import", "questions.jsonl", "--as", "toys", cwd=folder)
-    rft("import", "samples.jsonl", "--as", "toy-samples", "--questions", "toys", "--rejection", "toy-rft", "--eval", "toy-eval", cwd=folder)
+    rft(
+        "import",
+        "samples.jsonl",
+        "--as",
+        "toy-samples",
+        "--questions",
+        "toys",
+        "--rejection",
+        "toy-rft",
+        "--eval",
+        "toy-eval",
+        cwd=folder,
+    )
     rft("build", "toy-rft", "toy-eval", cwd=folder)
     return folder
 
@@ -121,7 +138,11 @@ def test_plan_exits_6_when_a_line_was_edited_and_build_refuses_with_3(tmp_path):
 
 def test_plan_of_some_names_shows_those(built):
     out, _ = rft("plan", "toy-*", "--json", cwd=built)
-    assert {row["id"]: row["state"] for row in json.loads(out)} == {"toy-samples@1": "ok", "toy-rft@1": "ok", "toy-eval@1": "ok"}
+    assert {row["id"]: row["state"] for row in json.loads(out)} == {
+        "toy-samples@1": "ok",
+        "toy-rft@1": "ok",
+        "toy-eval@1": "ok",
+    }
 
 
 def test_ls_lists_what_is_built(built):
@@ -317,9 +338,15 @@ def test_model_text_cannot_move_the_cursor(tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_build_leaves_nothing_half_made_and_goes_on_later(tmp_path, number, code):
-    questions = [{"question": f"What is {n} + 1?", "answer": f"{n}+1=<<{n}+1={n + 1}>>{n + 1}\n#### {n + 1}"} for n in range(400)]
+    questions = [
+        {"question": f"What is {n} + 1?", "answer": f"{n}+1=<<{n}+1={n + 1}>>{n + 1}\n#### {n + 1}"} for n in range(400)
+    ]
     write_jsonl(tmp_path / "q.jsonl", questions)
-    rows = [{"question": f"What is {n} + 1?", "completion": f"try {d}: 1+{n}=<<1+{n}={n + 1}>>{n + 1}\n#### {n + 1}"} for n in range(400) for d in range(200)]
+    rows = [
+        {"question": f"What is {n} + 1?", "completion": f"try {d}: 1+{n}=<<1+{n}={n + 1}>>{n + 1}\n#### {n + 1}"}
+        for n in range(400)
+        for d in range(200)
+    ]
     write_jsonl(tmp_path / "s.jsonl", rows)
     rft("init", cwd=tmp_path)
     rft("import", "q.jsonl", "--as", "q", cwd=tmp_path)
@@ -327,7 +354,11 @@ def test_a_stopped_build_leaves_nothing_half_made_and_goes_on_later(tmp_path, nu
     rft("build", "s", cwd=tmp_path)
     # One question at a time takes long enough to be stopped in the middle.
     process = subprocess.Popen(
-        [RFT, "build", "r"], cwd=tmp_path, env=os.environ | {"RFT_CHUNK": "1", "RFT_WORKERS": "1"}, stderr=subprocess.PIPE, text=True
+        [RFT, "build", "r"],
+        cwd=tmp_path,
+        env=os.environ | {"RFT_CHUNK": "1", "RFT_WORKERS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     drafts = tmp_path / ".rft/tmp"
     deadline = time.monotonic() + 30
@@ -344,7 +375,9 @@ def test_a_stopped_build_leaves_nothing_half_made_and_goes_on_later(tmp_path, nu
 
 
 def test_a_closed_pipe_is_no_traceback(built):
-    ran = subprocess.run(f"{RFT} sql 'select * from range(200000)' --csv | head -n 1", shell=True, cwd=built, capture_output=True, text=True)
+    ran = subprocess.run(
+        f"{RFT} sql 'select * from range(200000)' --csv | head -n 1", shell=True, cwd=built, capture_output=True, text=True
+    )
     assert "Traceback" not in ran.stderr
 
 
@@ -370,7 +403,12 @@ def test_sql_runs_one_select_and_nothing_else(built, query):
 
 @pytest.mark.parametrize(
     "query",
-    ["select * from read_text('/etc/passwd')", "select * from '/etc/hosts'", "select * from glob('/etc/*')", "select * from read_csv('../*')"],
+    [
+        "select * from read_text('/etc/passwd')",
+        "select * from '/etc/hosts'",
+        "select * from glob('/etc/*')",
+        "select * from read_csv('../*')",
+    ],
 )
 def test_sql_reads_artifacts_and_no_other_file(built, query):
     _, err = rft("sql", query, cwd=built, code=1)

@@ -45,13 +45,19 @@ def test_no_module_hides_the_builtin_eval(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_nothing_is_ever_evaluated_as_python(file):
-    calls = [node.func.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    calls = [
+        node.func.id
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
     assert not {"eval", "exec", "compile"} & set(calls)
 
 
 def modules_after(code: str, cwd: Path = ROOT) -> set[str]:
     script = f"import sys\nsys.argv = ['rft']\n{code}\nprint(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=cwd).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=cwd).stdout.split()
+    )
 
 
 def test_the_command_starts_without_heavy_modules():

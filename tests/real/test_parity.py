@@ -19,9 +19,8 @@ DATA = Path(os.environ.get("RFT_TEST_DATA") or Path(__file__).parents[3] / "shar
 
 def read(name):
     file = DATA / name
-    opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
-    with opened as lines:
-        return [json.loads(line) for line in lines]
+    text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def gsm8k(split):
