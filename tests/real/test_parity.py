@@ -1,4 +1,4 @@
-"""On real model samples, paper mode gives what the unmodified reference code gave (DATA's README says how that was run)."""
+"""On real model samples, paper mode gives what the unmodified reference code gave."""
 
 import gzip
 import json
