@@ -17,6 +17,17 @@ EDITION = 1
 
 KNOWN = {"question", "question_id", "completion", "response", "draw", "sample", "model"}
 
+READ = {
+    "line": pl.Int64,
+    "question_id": pl.String,
+    "draw": pl.Int32,
+    "response": pl.String,
+    "model": pl.String,
+    "drop": pl.String,
+    "detail": pl.String,
+}
+ROWS_AT_ONCE = 50_000  # rows held as Python objects, which take several times the memory of columns
+
 HUMAN = "no model may be called human: that is the origin of the questions' own solutions"
 
 
@@ -40,9 +51,8 @@ def build(
         raise InputError(f"{HUMAN}. Choose another name.")
     known = set(questions["question_id"])
     ids: dict[str, str] = {}
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("line", "question_id", "draw", "response", "model", "drop", "detail")
-    }
+    columns: dict[str, list[Any]] = {name: [] for name in READ}
+    frames: list[pl.DataFrame] = []
     others: set[str] = set()
     both = 0
     for line, fields, reason, detail in read_records(cast(BinaryIO, path), "samples file"):
@@ -66,18 +76,10 @@ def build(
         by = named if isinstance(named, str) and named.strip() else model
         for name, found in zip(columns, (line, id, draw, response, by, reason, detail), strict=True):
             columns[name].append(found)
-    frame = pl.DataFrame(
-        columns,
-        schema={
-            "line": pl.Int64,
-            "question_id": pl.String,
-            "draw": pl.Int32,
-            "response": pl.String,
-            "model": pl.String,
-            "drop": pl.String,
-            "detail": pl.String,
-        },
-    )
+        if len(columns["line"]) == ROWS_AT_ONCE:
+            frames.append(pl.DataFrame(columns, schema=READ))
+            columns = {name: [] for name in READ}
+    frame = pl.concat([*frames, pl.DataFrame(columns, schema=READ)])
     frame = _numbered(frame)
     check_refused(frame, max_refused, "samples", harmless=("unmatched",) if unmatched == "ignore" else ())
     notes = []

@@ -60,9 +60,9 @@ def read_answers(responses: pl.Series, mode: Mode) -> pl.DataFrame:
     text = pl.col("response")
     frame = responses.alias("response").to_frame()
     if mode == "paper":
-        found = frame.select(
-            text.str.extract(r"^([^\x00]*)").str.extract(PAPER_READING).str.replace_all(",", "", literal=True).alias("answer")
-        )
+        if frame.select(text.str.contains("\0", literal=True).any()).item():  # rare, and cutting costs more than reading
+            frame = frame.select(text.str.extract(r"^([^\x00]*)").alias("response"))
+        found = frame.select(text.str.extract(PAPER_READING).str.replace_all(",", "", literal=True).alias("answer"))
         valid = {a: a for a in found["answer"].unique().drop_nulls() if _parses(a)}
         answer = found["answer"].replace_strict(valid, default=None, return_dtype=pl.String)
         return pl.DataFrame({"answer": answer}).with_columns(

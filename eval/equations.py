@@ -321,7 +321,7 @@ class CanonicalForms:
     """
 
     def number(self, text: str) -> Form:
-        return _number(Fraction(text.replace(",", "")))
+        return _cached_number(text) if len(text) <= CACHED_LENGTH else _number(Fraction(text.replace(",", "")))
 
     def unary(self, operator: str, x: Form) -> Form:
         if operator == "+":
@@ -349,6 +349,11 @@ class CanonicalForms:
 
 def _number(value: Fraction) -> Form:
     return Form(value, "number", (("+", written(value)),))
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _cached_number(text: str) -> Form:
+    return _number(Fraction(text.replace(",", "")))
 
 
 def _operand(x: Form) -> str:
@@ -469,6 +474,8 @@ _read_cached = lru_cache(maxsize=CACHE_SIZE)(_read)
 def _link_holds(left: Fraction | None, right: Fraction | None, shown: str) -> bool:
     if left is None or right is None:
         return False
+    if left == right:
+        return True
     difference = abs(left - right)
     if difference < TOLERANCE:
         return True

@@ -1,6 +1,5 @@
 """Read what is registered, from Python: artifacts by name, and SQL over all of them."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from registry import catalog, index
+from registry import index
+from registry.catalog import default_home
 from registry.errors import NotFound, RftError, near
 from registry.names import ArtifactId, parse_id
 from registry.store import Manifest, Store, Stored
@@ -128,15 +128,6 @@ class Registry:
 def open_registry(home: str | Path | None = None) -> Registry:
     """Return the registry at `home`; by default RFT_HOME, else `.rft` beside the nearest catalog.yaml."""
     return Registry(default_home(home))
-
-
-def default_home(home: str | Path | None = None, catalog_file: Path | None = None) -> Path:
-    """Return the store's folder: `home`, else RFT_HOME, else `.rft` beside the catalog."""
-    if home is not None:
-        return Path(home)
-    if from_environment := os.environ.get("RFT_HOME"):
-        return Path(from_environment)
-    return (catalog_file or catalog.find(Path.cwd())).resolve().parent / ".rft"
 
 
 @contextmanager

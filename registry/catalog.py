@@ -4,6 +4,7 @@ datasets:
   gsm8k-train-1of32@1: {builder: fraction, inputs: [gsm8k-train@1], params: {denominator: 32, seed: 42}}
 """
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,15 @@ def find(start: Path) -> Path:
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME
     raise NotFound(f"no {FILE_NAME} in {start} or above it. `rft init` writes a first one; --catalog FILE names another.")
+
+
+def default_home(home: str | Path | None = None, catalog_file: Path | None = None) -> Path:
+    """Return the store's folder: `home`, else RFT_HOME, else `.rft` beside the catalog."""
+    if home is not None:
+        return Path(home)
+    if from_environment := os.environ.get("RFT_HOME"):
+        return Path(from_environment)
+    return (catalog_file or find(Path.cwd())).resolve().parent / ".rft"
 
 
 def read(file: Path) -> Catalog:

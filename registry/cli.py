@@ -69,13 +69,20 @@ class Place:
 
         return catalog.read(self.catalog_file)
 
+    def home(self) -> Path:
+        from registry.catalog import default_home
+
+        return default_home(self.home_option, self.catalog_option)
+
     def store(self) -> "Store":
-        return self.registry().store
+        from registry.store import Store
+
+        return Store(self.home())
 
     def registry(self) -> "Registry":
-        from registry.access import Registry, default_home
+        from registry.access import Registry
 
-        return Registry(default_home(self.home_option, self.catalog_option))
+        return Registry(self.home())
 
     def plan(self) -> "tuple[Catalog, Store, dict[Any, Step]]":
         from registry.plan import plan

@@ -20,7 +20,7 @@ from registry.errors import Corrupt
 from registry.names import DEV, ArtifactId
 from registry.store import Store, Stored
 
-LAYOUT = 1  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 2  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
 TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
 
@@ -141,10 +141,8 @@ def _update(
             connection.execute(f"delete from {table} where name = ? and version = ?", list(id))
         for suffix in ("", "/verdicts", "/drops", "/loss"):
             connection.execute(f"drop view if exists {_name(str(id) + suffix)}")
-    added = [stored for id in new if (stored := _readable(store, id)) is not None]
-    _insert(connection, store, added, new, stamps)
-    for name in {id.name for id in (*gone, *new)}:
-        _latest(connection, name)
+    _insert(connection, store, new, stamps)
+    _latest(connection, {id.name for id in (*gone, *new)})
     _path_stats(connection, store)
     connection.execute("commit")
 
@@ -157,14 +155,11 @@ def _readable(store: Store, id: ArtifactId) -> Stored | None:
         return None
 
 
-def _insert(
-    connection: duckdb.DuckDBPyConnection,
-    store: Store,
-    added: list[Stored],
-    new: list[ArtifactId],
-    stamps: dict[ArtifactId, int],
-) -> None:
-    manifests = [stored.manifest for stored in added]
+def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[ArtifactId], stamps: dict[ArtifactId, int]) -> None:
+    readable = {id: stored for id in new if (stored := _readable(store, id)) is not None}
+    # A damaged artifact is listed, without views: `rft verify` says what is wrong with it, and SQL on the others goes on.
+    sound = {id: stored for id, stored in readable.items() if store.damage(stored) is None}
+    manifests = [stored.manifest for stored in readable.values()]
     tables: dict[str, list[tuple[Any, ...]]] = {
         "artifacts": [
             (m.name, m.version, m.kind, m.maker, m.edition, m.content, m.rows, m.bytes, m.built_at.replace(tzinfo=None))
@@ -174,22 +169,27 @@ def _insert(
             (m.name, m.version, position, given.id, given.content) for m in manifests for position, given in enumerate(m.inputs)
         ],
         "drops_by_reason": [(m.name, m.version, reason, rows) for m in manifests for reason, rows in m.drops.items()],
+        # The stamp taken before the record was read: if it was replaced in between, the next opener reads it again.
+        "_stamps": [
+            (
+                *id,
+                stamps[id],
+                *(id in sound and sound[id].file(f"{table}.parquet") is not None for table in ("rows", "path_stats")),
+            )
+            for id in new
+        ],
     }
-    # The stamp taken before the record was read: if it was replaced in between, the next opener reads it again.
-    tables["_stamps"] = [(*id, stamps[id]) for id in new]
     for table, rows in tables.items():
         for start in range(0, len(rows), 500):
             part = rows[start : start + 500]
             marks = ", ".join(f"({', '.join('?' * len(row))})" for row in part)
             connection.execute(f"insert into {table} values {marks}", [value for row in part for value in row])
-    for stored in added:
-        if store.damage(stored):
-            continue  # it is listed; `rft verify` says what is wrong with it, and SQL on all others goes on
+    for id, stored in sound.items():
         for suffix, query in _views(stored):
-            connection.execute(f"create or replace view {_name(str(stored.id) + suffix)} as {query}")
+            connection.execute(f"create or replace view {_name(str(id) + suffix)} as {query}")
         scores = stored.file("rows.parquet")
         if stored.manifest.rows_are == "SCORES" and scores is not None:
-            connection.execute(f"insert into scores select ?, ?, * from {_parquet(scores)}", list(stored.id))
+            connection.execute(f"insert into scores select ?, ?, * from {_parquet(scores)}", list(id))
 
 
 def _views(stored: Stored) -> Iterator[tuple[str, str]]:
@@ -207,32 +207,27 @@ def _views(stored: Stored) -> Iterator[tuple[str, str]]:
         yield "/drops", " union all by name ".join(parts)
 
 
-def _latest(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Point the bare name at the highest version that has rows; a name that is also a table's is left to the table."""
-    if name in TABLES:
-        return
-    found = connection.execute(
-        "select max(version) from _stamps where name = ? and exists (from duckdb_views() where view_name = name || '@' || if(version = 0, 'dev', version::varchar))",
-        [name],
-    ).fetchone()
-    if found is None or found[0] is None:
-        connection.execute(f"drop view if exists {_name(name)}")
-    else:
-        connection.execute(f"create or replace view {_name(name)} as from {_name(str(ArtifactId(name, found[0])))}")
+def _latest(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
+    """Point bare names at their highest versions that have rows; a name that is also a table's is left to the table."""
+    highest: dict[str, int] = dict(
+        connection.execute("select name, max(version) from _stamps where has_rows group by name").fetchall()
+    )
+    for name in names.difference(TABLES):
+        if name in highest:
+            id = ArtifactId(name, highest[name])
+            connection.execute(f"create or replace view {_name(name)} as from {_name(str(id))}")
+        else:
+            connection.execute(f"drop view if exists {_name(name)}")
 
 
 def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    rows = connection.execute("select name, version from _stamps").fetchall()
-    files = [
-        (name, version, file)
-        for name, version in rows
-        if (file := store.folder(ArtifactId(name, version)) / "path_stats.parquet").exists()
-    ]
+    rows = connection.execute("select name, version from _stamps where has_path_stats order by all").fetchall()
+    files = [store.folder(ArtifactId(name, version)) / "path_stats.parquet" for name, version in rows]
     if not files:
         connection.execute((resources.files("registry") / "sql" / "no_path_stats.sql").read_text())
         return
     # One view over one list of files; the folder of a file says whose counts they are.
-    listed = ", ".join(f"'{_quoted(str(file))}'" for _, _, file in files)
+    listed = ", ".join(f"'{_quoted(str(file))}'" for file in files)
     connection.execute(
         f"""
         create or replace view path_stats as

@@ -32,7 +32,8 @@ from registry.store import Draft, InputRecord, Manifest, Store, Stored, no_space
 
 log = logging.getLogger("rft")
 
-ROWS_PER_CHUNK = 60_000  # sample rows a worker holds at once
+ROWS_PER_CHUNK = 20_000  # sample rows a worker holds at once
+WORTH_WORKERS = 60_000  # rows below which starting workers takes longer than the work
 ROWS_PER_GROUP = 25_000  # Parquet row groups: what one chunk reads is a few of them
 TABLES: dict[str, Shape] = {"verdicts": VERDICTS, "path_stats": PATH_STATS, "drops": DROPS}
 
@@ -257,7 +258,7 @@ def _spans(counts: pl.DataFrame, questions: int) -> list[tuple[Span, int]]:
 
 def _mapped(chunks: list[_Chunk], options: Options, rows: int) -> Iterator[Tables]:
     workers = min(options.workers or _cores(), len(chunks))
-    if workers <= 1 or (rows < ROWS_PER_CHUNK and not options.workers):
+    if workers <= 1 or (rows < WORTH_WORKERS and not options.workers):
         yield from map(_make_chunk, chunks)
         return
     # Spawned, never forked: polars has threads, and a forked child of it hangs.

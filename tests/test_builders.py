@@ -992,3 +992,14 @@ def test_a_fraction_of_a_set_makes_no_union(make: Make, workspace: Workspace) ->
 def test_a_union_of_nothing_is_refused(make: Make) -> None:
     with pytest.raises(InputError, match="a union needs one rejection set at least"):
         make("u@1: {builder: union}")
+
+
+def test_samples_are_the_same_however_many_rows_are_held_at_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.write("s.jsonl", samples_of({n: [f"#### {n}", "#### 15", "hm"] for n in range(6)}))
+    contents = []
+    for version, rows in ((1, 50_000), (2, 1), (3, 7)):
+        monkeypatch.setattr("builders.samples_file.ROWS_AT_ONCE", rows)
+        workspace.add(f"s@{version}: {{builder: samples_file, inputs: [six@1], params: {{path: s.jsonl, sha256: ?}}}}")
+        workspace.build(f"s@{version}")
+        contents.append(workspace.made(f"s@{version}").manifest.content)
+    assert len(set(contents)) == 1

@@ -1,5 +1,5 @@
 create table _about (layout integer, artifacts varchar);
-create table _stamps (name varchar, version integer, stamp bigint);
+create table _stamps (name varchar, version integer, stamp bigint, has_rows boolean, has_path_stats boolean);
 create table artifacts (
   name varchar,
   version integer,
