@@ -1,16 +1,19 @@
 """A part of a data set, chosen by hash: 1of32 lies inside 1of16, which lies inside 1of8."""
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
+from annotated_types import Ge
 
 from registry.errors import InputError
 
 EDITION = 1
 
 
-def build(rows: pl.DataFrame, *, denominator: int, seed: int, part: Literal["in", "out"] = "in") -> pl.DataFrame:
+def build(
+    rows: pl.DataFrame, *, denominator: Annotated[int, Ge(1)], seed: int, part: Literal["in", "out"] = "in"
+) -> pl.DataFrame:
     """Return the first floor(n / denominator) rows by sha256 of (seed, identity), in their own order; `out` is the rest.
 
     QUESTIONS are ranked by question_id. Of TRAINING rows the kept samples are ranked by (question_id, source,

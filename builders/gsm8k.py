@@ -49,7 +49,7 @@ def _downloaded(repo: str, split: str, revision: str) -> list[Path]:
         return _snapshot(repo, split, revision, local_files_only=False)
     except OSError as error:  # the Hub client's errors are OSErrors
         raise RemoteError(
-            f"{repo} at {revision[:12]} could not be loaded: {error}. Check the network and the revision; once loaded, it is read from the cache."
+            f"{repo} at {revision[:12]} could not be loaded: {str(error).rstrip('.')}. Check the network and the revision; once loaded, it is read from the cache."
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 
 import polars as pl
 
-from builders.refusals import check_refused, ignored
+from builders.refusals import Share, check_refused, ignored
 from eval.answers import read_answers, tidy
 from registry.recipe import Location
 from registry.records import Record, read_records, text_field
@@ -16,10 +16,10 @@ from registry.rows import QUESTIONS, Questions, Tables, question_id
 
 EDITION = 1
 
-KNOWN = {"question", "query", "answer", "response", "question_id"}
+KNOWN = {"question", "query", "answer", "response"}
 
 
-def build(*, path: Location, sha256: str, max_refused: float = 0.05) -> Questions:
+def build(*, path: Location, sha256: str, max_refused: Share = 0.05) -> Questions:
     """Return QUESTIONS, one row for each readable line of `path`, in its order.
 
     The question is in `question` (or query). `response` is the human solution, whose final answer is the gold one;

@@ -1,10 +1,15 @@
 """Rows of a file that cannot be used: how many are too many, and how to say so."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import polars as pl
+from annotated_types import Ge, Le
 
 from registry.errors import InputError
+from registry.text import first_refused
+
+Share = Annotated[float, Ge(0), Le(1)]
 
 MAX_SHOWN = 20  # names of ignored columns: a file may have one of its own on every line
 MAX_NAME = 60
@@ -21,13 +26,12 @@ def check_refused(rows: pl.DataFrame, max_refused: float, what: str, *, harmless
     if refused.height <= max_refused * rows.height:
         return
     counts = ", ".join(f"{n} {reason}" for reason, n in refused["drop"].value_counts(sort=True).iter_rows())
-    first = "\n".join(
-        f"  line {line}: {reason}{f' ({detail})' if detail else ''}"
-        for line, reason, detail in refused.head(5).select("line", "drop", "detail").iter_rows()
-    )
+    hint = ""
+    if refused.height == rows.height and set(refused["drop"]) == {"not_json"}:
+        hint = " JSON lines (one object a line) and Parquet are read; this is neither."
     raise InputError(
-        f"{refused.height} of {rows.height} {what} are refused ({counts}), more than max_refused: {max_refused}.\n{first}\n"
-        f"Mend the file, or raise max_refused in the line."
+        f"{refused.height} of {rows.height} {what} are refused ({counts}), more than max_refused: {max_refused}.{hint}\n"
+        f"{first_refused(refused)}\nMend the file, or raise max_refused (--max-refused of `rft import`)."
     )
 
 

@@ -6,6 +6,7 @@ Two responses follow the same path when they write the same equations (eval/path
 from typing import Annotated, Literal
 
 import polars as pl
+from annotated_types import Ge
 
 from eval.answers import Mode
 from eval.grade import gold_answers, grade, human_paths
@@ -23,14 +24,14 @@ Policy = Literal["keep", "drop"]
 def build(
     questions: Questions,
     *samples: Annotated[Input, SAMPLES],
-    k: int | None = None,
+    k: Annotated[int, Ge(1)] | None = None,
     mode: Mode = "standard",
     key: Key | None = None,
     select: Select = "farthest",
     seed: int = 0,
     same_as_human: Policy | None = None,
     no_path: Policy = "drop",
-    tolerance: float = 0.0,
+    tolerance: Annotated[float, Ge(0)] = 0.0,
 ) -> Annotated[Tables, TRAINING]:
     """Return the human solutions and the kept samples, with the verdict on every sample and the counts of each question.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, BinaryIO, Literal, cast
 
 import polars as pl
 
-from builders.refusals import check_refused, ignored
+from builders.refusals import Share, check_refused, ignored
 from registry.errors import InputError
 from registry.recipe import Location
 from registry.records import read_records, text_field
@@ -38,7 +38,7 @@ def build(
     sha256: str,
     model: str | None = None,
     unmatched: Literal["refuse", "ignore"] = "refuse",
-    max_refused: float = 0.05,
+    max_refused: Share = 0.05,
 ) -> Annotated[Tables, SAMPLES]:
     """Return SAMPLES, sorted by (model, question_id, draw).
 
@@ -62,12 +62,19 @@ def build(
             both += fields.get("question") is not None and fields.get("question_id") is not None
             id, reason, detail = _question_id(fields, ids)
             if reason is None and id not in known:
-                reason, detail = "unmatched", f"question_id {id}"
+                reason, detail = (
+                    "unmatched",
+                    f"{str(fields.get('question') or fields.get('question_id'))[:60]!r} is not among the questions",
+                )
             if reason is None:
                 response, reason, detail = text_field(fields, "completion", "response")
             draw = fields.get("sample") if fields.get("draw") is None else fields["draw"]
             if draw is not None and (isinstance(draw, bool) or not isinstance(draw, int) or not 0 <= draw < 2**31):
-                reason, detail, draw = reason or "bad_draw", detail or f"draw is {str(draw)[:40]}, not a number from 0", None
+                reason, detail, draw = (
+                    reason or "bad_draw",
+                    detail or f"draw is {str(draw)[:40]}, not a whole number from 0 to {2**31 - 1}",
+                    None,
+                )
             if not isinstance(fields.get("model", ""), str | None):
                 reason, detail = reason or "not_text", detail or "model is not text"
             if fields.get("model") == "human":
@@ -85,6 +92,9 @@ def build(
     notes = []
     if both:
         notes.append(f"{both} rows have question and question_id: the question decided")
+    first = frame.filter(pl.col("drop").is_null())["draw"].min()
+    if isinstance(first, int) and first > 0:
+        notes.append(f"draws begin at {first}: k counts those below k, so k: 1 has none")
     notes += ignored(others)
     return Tables(frame.sort("model", "question_id", "draw", "line"), facts={"notes": notes} if notes else {})
 

@@ -73,5 +73,7 @@ def _agreed(sets: tuple[Input, ...], fact: str) -> Any:
     values = {given.id: given.facts.get(fact) for given in sets}
     if len(set(values.values())) > 1 or None in values.values():
         said = ", ".join(f"{id} has {value}" for id, value in values.items())
-        raise InputError(f"the sets of a union must have one {fact}: {said}. Make them again with the same {fact}.")
+        raise InputError(
+            f"the sets of a union must have one {fact}: {said}. Only rejection sets and unions made with the same {fact} go together."
+        )
     return values[sets[0].id]

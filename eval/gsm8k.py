@@ -9,6 +9,7 @@ from typing import Annotated
 
 import numpy as np
 import polars as pl
+from annotated_types import Ge
 
 from eval.answers import Mode, vote_keys
 from eval.grade import gold_answers, grade, human_paths
@@ -26,9 +27,9 @@ def evaluate(
     questions: Annotated[Input, QUESTIONS],
     samples: Annotated[Input, SAMPLES],
     *,
-    k: int = 1,
+    k: Annotated[int, Ge(1)] = 1,
     mode: Mode = "standard",
-    tolerance: float | None = None,
+    tolerance: Annotated[float, Ge(0)] | None = None,
     seed: int = 0,
 ) -> Annotated[Tables, SCORES]:
     """Return the scores of each model in `samples` over all `questions`, with the verdict on every draw below `k`.
@@ -37,8 +38,9 @@ def evaluate(
     - maj1@1: the answer of draw 0 is right. maj1@k: the answer most draws agree on is right; equal counts go to the
       answer seen first, answers that cannot be read do not vote (standard mode counts values, paper mode texts).
     - pass@j for j up to k: 1 - C(k-c, j) / C(k, j) with c right draws of k, the unbiased estimate.
-    - distinct_paths: different calculation processes among the right draws (the paper's Fig. 7).
-    - bad_equations: the share of draws with a calculation that does not hold; it does not make a draw wrong here.
+    - distinct_paths: different calculation processes among the draws with the right answer, sound or not (the paper's Fig. 7).
+    - bad_equations: the share of the draws there are with an annotated equation that does not hold, right or wrong answer;
+      it does not make a draw wrong here.
     A draw that `samples` lacks counts as wrong. An answer is right within `tolerance`: paper mode's default is
     the reference script's (the difference is below 1e-4), standard mode's is 0. Raises InputError for k < 1.
     """
@@ -108,12 +110,12 @@ def _metrics(draws: pl.DataFrame, asked: pl.DataFrame, k: int, mode: Mode) -> It
         yield f"maj1@{k}", of_questions(_majority(draws, mode))
     right = of_questions(by_question.agg(value=pl.col("right_answer").sum()))
     for j in sorted({*(j for j in PASS_AT if j < k), k}):
-        chance = np.array([1 - comb(k - c, j) / comb(k, j) for c in range(k + 1)])
-        yield f"pass@{j}", chance[right.astype(int)]
+        chance = {c: 1 - comb(k - int(c), j) / comb(k, j) for c in set(right)}
+        yield f"pass@{j}", np.array([chance[c] for c in right])
     path = "path" if mode == "paper" else "path_canonical"
     distinct = draws.filter("right_answer").group_by("question_id").agg(value=pl.col(path).drop_nulls().n_unique())
     yield "distinct_paths", of_questions(distinct)
-    yield "bad_equations", of_questions(by_question.agg(value=pl.col("bad_equation").sum() / k))
+    yield "bad_equations", of_questions(by_question.agg(value=pl.col("bad_equation").mean()))
 
 
 def _majority(draws: pl.DataFrame, mode: Mode) -> pl.DataFrame:

@@ -1,8 +1,9 @@
 """Read what is registered, from Python: artifacts by name, and SQL over all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,19 @@ class Registry:
             )
         return id
 
+    def select(self, names: Iterable[str]) -> list[ArtifactId]:
+        """Return the ids that words mean: as `resolve`, or every built one that a glob matches, in order of name."""
+        chosen: dict[ArtifactId, None] = {}
+        for name in names:
+            if any(c in name for c in "*?["):
+                found = [id for id in sorted(self.store.stamps()) if fnmatchcase(str(id), name) or fnmatchcase(id.name, name)]
+                if not found:
+                    raise NotFound(f"nothing that is built is called like {name}. `rft ls` lists what is.")
+                chosen |= dict.fromkeys(found)
+            else:
+                chosen[self.resolve(name)] = None
+        return list(chosen)
+
     def load(self, name: str) -> Artifact:
         """Return a registered artifact by name.
 
@@ -147,7 +161,8 @@ def _select(connection: duckdb.DuckDBPyConnection, query: str, before: Any = Non
     try:
         statements = connection.extract_statements(query)
     except duckdb.Error as error:
-        raise RftError(f"SQL: {error}") from error
+        quote = ' Put artifact names in double quotes: "gsm8k-train@1".' if "@" in query or "-" in query else ""
+        raise RftError(f"SQL: {error}{quote}") from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         kinds = ", ".join(s.type.name for s in statements) or "nothing"
         raise RftError(
@@ -158,6 +173,8 @@ def _select(connection: duckdb.DuckDBPyConnection, query: str, before: Any = Non
     try:
         frame: pl.DataFrame = connection.sql(statements[0].query).pl()
     except duckdb.Error as error:
-        hint = " `rft verify` says which artifact is damaged." if isinstance(error, duckdb.IOException) else ""
+        hint = ""
+        if isinstance(error, duckdb.IOException):
+            hint = " `rft verify` says which artifact is damaged."
         raise RftError(f"SQL: {error}{hint}") from error
     return frame

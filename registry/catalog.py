@@ -68,12 +68,17 @@ def find(start: Path) -> Path:
 
 
 def default_home(home: str | Path | None = None, catalog_file: Path | None = None) -> Path:
-    """Return the store's folder: `home`, else RFT_HOME, else `.rft` beside the catalog."""
-    if home is not None:
-        return Path(home)
-    if from_environment := os.environ.get("RFT_HOME"):
-        return Path(from_environment)
-    return (catalog_file or find(Path.cwd())).resolve().parent / ".rft"
+    """Return the store's folder: `home`, else RFT_HOME, else `.rft` beside the catalog.
+
+    Raises NotFound if there is no catalog to be beside, or if the home is a file.
+    """
+    named = home or os.environ.get("RFT_HOME")
+    if catalog_file is not None and not catalog_file.is_file():
+        raise NotFound(f"{catalog_file} does not exist. `rft init` writes a first one.")
+    folder = Path(named) if named else (catalog_file or find(Path.cwd())).resolve().parent / ".rft"
+    if folder.is_file():
+        raise NotFound(f"{folder} is a file. The store is a folder: .rft beside the catalog.")
+    return folder
 
 
 def read(file: Path) -> Catalog:
@@ -152,6 +157,8 @@ def _entry(key: Any, node: yaml.Node, section: str, where: str, file: str) -> En
         raise CatalogError(f"{where}: {id} needs {{{maker_key}: ..., inputs: [...], params: {{...}}}}.")
     fields: dict[str, Any] = {}
     for name, child, at in _items(node, file):
+        if home := next((other for other, (_, key) in SECTIONS.items() if key == name != maker_key), None):
+            raise CatalogError(f"{at}: {id} is made by a {name}: lines like this go under {home}, not under {section}.")
         if name not in (maker_key, "inputs", "params"):
             raise CatalogError(
                 f"{at}: {id} has an unknown key {name!r}; there are {maker_key}, inputs and params.{near(str(name), (maker_key, 'inputs', 'params'))}"

@@ -43,8 +43,20 @@ SomeNames = Annotated[
 Name = Annotated[str, typer.Argument(metavar="NAME", help="name@1, or a name (its highest built version).")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"rft {version('rft-datasets')}")
+        raise typer.Exit
+
+
 @app.callback()
-def options(catalog: CatalogFile = None, home: Home = None) -> None:
+def options(
+    catalog: CatalogFile = None,
+    home: Home = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
     # These two may stand before the command's name as well as after it.
     Place.before_command = (catalog, home)
 
@@ -101,14 +113,15 @@ def print_json(value: Any) -> None:
 
 
 def _as_json(value: Any) -> Any:
-    # DuckDB's sums of whole numbers arrive as decimals.
-    return int(value) if value.__class__.__name__ == "Decimal" and value == int(value) else str(value)
+    if value.__class__.__name__ == "Decimal":  # so do DuckDB's sums of whole numbers arrive
+        return int(value) if value == int(value) else float(value)
+    return str(value)
 
 
-def print_table(columns: list[str], rows: list[Any]) -> None:
+def print_table(columns: list[str], rows: list[Any], longest: int = 60) -> None:
     from registry.text import table
 
-    print(table(columns, rows))
+    print(table(columns, rows, longest))
 
 
 # -- the catalog ----------------------------------------------------------------------------------------------------
@@ -150,9 +163,8 @@ def plan(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None
             [{"id": str(s.id), "state": s.state, "why": s.why, "note": s.note, "line": s.recipe.entry.where} for s in shown]
         )
     else:
-        print_table(
-            ["state", "artifact", "maker", "why"], [(s.state, s.id, s.recipe.maker.name, s.why or s.note) for s in shown]
-        )
+        rows = [(s.state, s.id, s.recipe.maker.name, s.why or s.note) for s in shown]
+        print_table(["state", "artifact", "maker", "why"], rows, longest=1000)
     if any(step.state in ("edited", "drifted", "corrupt") for step in shown):
         raise typer.Exit(6)
 
@@ -185,12 +197,17 @@ def build(
         say(f"removed what {swept} interrupted build{'s' * (swept > 1)} left behind")
     keep_log(store)
     done: list[dict[str, Any]] = []
-    for number, step in enumerate(todo, 1):
-        with bar(f"{step.id}", quiet=quiet) as progress:
-            built = make(step.recipe, store, lines.folder, progress=progress)
+    for place, step in enumerate(todo, 1):
+        try:
+            with bar(f"{step.id}", quiet=quiet) as progress:
+                built = make(step.recipe, store, lines.folder, progress=progress)
+        except RftError:
+            if len(todo) > 1:
+                say(f"{len(done)} of {len(todo)} built; what follows was not tried")
+            raise
         done.append(_built(built))
         if not quiet:
-            _say_built(built, number, len(todo))
+            _say_built(built, place, len(todo))
     there = sum(step.state == "ok" for step in targets)
     if not quiet:
         say(f"{len(done)} built, {there} {'was' if there == 1 else 'were'} there already")
@@ -238,7 +255,7 @@ def import_(
         str | None, typer.Option("--model", help="The model that made the samples, where rows do not say.")
     ] = None,
     unmatched: Annotated[str, typer.Option(help="Samples of other questions: refuse or ignore.")] = "refuse",
-    max_refused: Annotated[float, typer.Option(help="The share of rows that may be refused.")] = 0.05,
+    max_refused: Annotated[float, typer.Option(min=0, max=1, help="The share of rows that may be refused.")] = 0.05,
     rejection: Annotated[
         str | None, typer.Option(metavar="NAME", help="Also write a line for a rejection set of these samples.")
     ] = None,
@@ -304,7 +321,11 @@ def ls(
     rows = [(str(ArtifactId(n, v)), kind, maker, count, size(b), at) for n, v, kind, maker, count, b, at in found]
     print_table(["artifact", "kind", "maker", "rows", "size", "built at (UTC)"], rows)
     if not rows:
-        say("nothing is built yet. `rft plan` lists what can be.")
+        say(
+            f"nothing that is built is called like {pattern}."
+            if pattern
+            else "nothing is built yet. `rft plan` lists what can be."
+        )
 
 
 @app.command()
@@ -348,7 +369,7 @@ def lineage(name: Name, catalog: CatalogFile = None, home: Home = None, json: Js
 @app.command()
 def head(
     name: Name,
-    rows: Annotated[int, typer.Option("-n", help="How many rows.")] = 3,
+    rows: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 3,
     catalog: CatalogFile = None,
     home: Home = None,
     json: Json = False,
@@ -370,7 +391,7 @@ def stats(names: Names, catalog: CatalogFile = None, home: Home = None, json: Js
     from registry.statistics import statistics
 
     registry = Place(catalog, home).registry()
-    found = [statistics(registry.load(name)) for name in names]
+    found = [statistics(registry.load(str(id))) for id in registry.select(names)]
     print_json([s.as_dict() for s in found]) if json else print("\n\n".join(report(s) for s in found))
 
 
@@ -380,8 +401,12 @@ def scores(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
     registry = Place(catalog, home).registry()
     found = registry.sql("select * from scores order by name, version, rowid").to_dicts()
     if names:
-        wanted = {tuple(registry.resolve(name)) for name in names}
+        wanted = registry.select(names)
         found = [row for row in found if (row["name"], row["version"]) in wanted]
+        if without := [str(id) for id in wanted if not any((row["name"], row["version"]) == id for row in found)]:
+            raise InputError(
+                f"{', '.join(without)}: no eval, so no scores. `rft stats` counts the paths of rejection sets and unions."
+            )
     if json:
         print_json(found)
         return
@@ -450,6 +475,8 @@ def diff(a: Name, b: Name, catalog: CatalogFile = None, home: Home = None, json:
         print(f"{found.a} and {found.b} are identical")
         return
     rows = [("rows", found.rows_removed, found.rows_added)]
+    if found.counts:
+        say(f"paths are compared by the {found.key} key")
     for name, less, more in (("paths", "removed", "added"), ("questions solved", "lost", "gained")):
         key = name.split()[-1]
         if f"{key}_{less}" in found.counts:
@@ -468,9 +495,10 @@ def diff(a: Name, b: Name, catalog: CatalogFile = None, home: Home = None, json:
 def verify(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
     """Hash every file again and compare it with what was written. Exit code 6 if one differs."""
     from registry.errors import Corrupt
+    from registry.text import number
 
     registry = Place(catalog, home).registry()
-    ids = [registry.resolve(name) for name in names] if names else sorted(registry.store.stamps())
+    ids = registry.select(names) if names else sorted(registry.store.stamps())
     bad: dict[str, str] = {}
     for id in ids:
         try:
@@ -484,7 +512,7 @@ def verify(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
     else:
         for artifact, damage in bad.items():
             print(f"{artifact}: {damage}. `rft rm {artifact}` removes it, `rft build {artifact}` makes it again.")
-        say(f"{len(ids)} artifacts checked, {len(bad)} corrupt")
+        say(f"{number(len(ids), 'artifact')} checked, {len(bad)} corrupt")
     if bad:
         raise typer.Exit(6)
 
@@ -526,7 +554,7 @@ def gc(
 ) -> None:
     """List what can go: leftovers of killed builds and, with --unlisted, artifacts the catalog does not list."""
     from registry.keeping import collect, garbage
-    from registry.text import size
+    from registry.text import number, size
 
     place = Place(catalog, home)
     found = garbage(place.store(), set(place.catalog().entries) if unlisted else None)
@@ -542,11 +570,14 @@ def gc(
             }
         )
         return
-    print(f"{found.leftovers} leftovers of killed builds, {len(found.artifacts)} unlisted artifacts, {size(found.bytes)}")
+    what = number(found.leftovers, "leftover") + " of killed builds"
+    if unlisted:
+        what += f", {number(len(found.artifacts), 'unlisted artifact')}, {size(found.bytes)}"
+    print(f"{'removed' if yes else 'would remove'}: {what}")
     for id in found.artifacts:
         print(f"  {id}")
     if not yes and (found.leftovers or found.artifacts):
-        say("nothing was removed; --yes removes them")
+        say("nothing was removed yet; --yes removes")
 
 
 # -- the process ------------------------------------------------------------------------------------------------------

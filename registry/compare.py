@@ -13,13 +13,14 @@ from registry.errors import InputError
 class Difference:
     """Counts of what only the first or only the second artifact has.
 
-    `rows` compare question_id and text; `paths` distinct (question, path) pairs of kept rows or accepted samples;
-    `solved` questions with a right answer. `examples` are question ids, a few for each count.
+    `rows` compare question_id and text; `paths` distinct (question, path) pairs of kept rows or accepted samples, by the
+    canonical `key` if both have it, else the paper's; `solved` questions with a right answer. `examples` are question ids, a few for each count.
     """
 
     a: str
     b: str
     identical: bool
+    key: str
     rows_removed: int
     rows_added: int
     rows_in_both: int
@@ -37,9 +38,11 @@ def difference(a: Artifact, b: Artifact) -> Difference:
             f"{a.id} has {a.manifest.rows_are} rows and {b.id} {b.manifest.rows_are} rows: they cannot be compared."
         )
     left, right = _keys(a), _keys(b)
+    key = "canonical" if a.manifest.facts.get("key") == b.manifest.facts.get("key") == "canonical" else "paper"
+    path = "path_canonical" if key == "canonical" else "path"
     counts: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
-    for name, one, other in (("paths", _paths(a), _paths(b)), ("solved", _solved(a), _solved(b))):
+    for name, one, other in (("paths", _paths(a, path), _paths(b, path)), ("solved", _solved(a), _solved(b))):
         if one is None or other is None:
             continue
         words = ("removed", "added") if name == "paths" else ("lost", "gained")
@@ -50,6 +53,7 @@ def difference(a: Artifact, b: Artifact) -> Difference:
     return Difference(
         a=a.id,
         b=b.id,
+        key=key,
         identical=a.manifest.content == b.manifest.content,
         rows_removed=_missing(left, right),
         rows_added=_missing(right, left),
@@ -70,14 +74,14 @@ def _missing(x: pl.DataFrame, y: pl.DataFrame) -> int:
     return x.join(y, on=x.columns, how="anti", nulls_equal=True).height
 
 
-def _paths(artifact: Artifact) -> pl.DataFrame | None:
+def _paths(artifact: Artifact, path: str) -> pl.DataFrame | None:
     if artifact.manifest.rows_are == "TRAINING":
-        return artifact.polars().filter(pl.col("origin") != "human").select("question_id", "path").unique(maintain_order=True)
+        return artifact.polars().filter(pl.col("origin") != "human").select("question_id", path).unique(maintain_order=True)
     verdicts = artifact.stored.file("verdicts.parquet")
     if verdicts is None:
         return None
-    accepted = pl.read_parquet(verdicts).filter(pl.col("right_answer") & ~pl.col("bad_equation") & pl.col("path").is_not_null())
-    return accepted.select("question_id", "path").unique(maintain_order=True)
+    accepted = pl.read_parquet(verdicts).filter(pl.col("right_answer") & ~pl.col("bad_equation") & pl.col(path).is_not_null())
+    return accepted.select("question_id", path).unique(maintain_order=True)
 
 
 def _solved(artifact: Artifact) -> pl.DataFrame | None:

@@ -20,7 +20,7 @@ from registry.errors import Corrupt
 from registry.names import DEV, ArtifactId
 from registry.store import Store, Stored
 
-LAYOUT = 2  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 3  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
 TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
 
@@ -203,8 +203,14 @@ def _views(stored: Stored) -> Iterator[tuple[str, str]]:
             "select source, question_id, model, draw, null::bigint as line, verdict as reason, null::varchar as detail "
             f"from {_parquet(verdicts)} where verdict <> 'kept'"
         )
-    if parts:
-        yield "/drops", " union all by name ".join(parts)
+    if parts or stored.manifest.rows_are in ("QUESTIONS", "SAMPLES", "TRAINING"):
+        yield "/drops", " union all by name ".join([_NO_DROPS, *parts])
+
+
+_NO_DROPS = (
+    "select null::varchar as source, null::varchar as question_id, null::varchar as model, null::integer as draw, "
+    "null::bigint as line, null::varchar as reason, null::varchar as detail where false"
+)
 
 
 def _latest(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:

@@ -18,7 +18,7 @@ from registry.recipe import bind
 from registry.rows import Tables
 from registry.run import build, try_out
 from registry.store import Store, sha256_file
-from registry.text import blocks
+from registry.text import blocks, first_refused
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def import_file(
     refused, say), CatalogError if a name is taken; nothing is written then.
     """
     if not file.is_file():
-        raise NotFound(f"{file} does not exist.")
+        raise NotFound(f"{file} is a folder; name a file." if file.is_dir() else f"{file} does not exist.")
     # A file elsewhere on this machine keeps its full path; one beside the catalog moves with it.
     near_by = Path(os.path.relpath(file.resolve(), catalog.folder))
     where = str(file.resolve()) if near_by.parts[0] == ".." else near_by.as_posix()
@@ -62,9 +62,8 @@ def import_file(
     if rejection is not None:
         entries.append(Entry(_free(rejection, catalog, store), "dataset", "rejection", (*asked, entry.id)))
     if score is not None:
-        draws = tables.rows["draw"].max()
-        k = draws + 1 if isinstance(draws, int) else 1
-        entries.append(Entry(_free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": k}))
+        most = tables.rows.filter(pl.col("drop").is_null()).group_by("question_id", "model").len()["len"].max()
+        entries.append(Entry(_free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": most or 1}))
     if len({e.id.name for e in entries}) < len(entries):
         raise CatalogError("--as, --rejection and --eval need three different names.")
     lines = [_line(e) for e in entries]
@@ -124,7 +123,6 @@ def _preview(tables: Tables) -> str:
     if refused.height:
         counts = refused["drop"].value_counts(sort=True).iter_rows()
         summary += ": " + ", ".join(f"{n:,} {reason}" for reason, n in counts)
-        first = refused.head(5).select("line", "drop", "detail").iter_rows()
-        summary += "".join(f"\n  line {line}: {reason}{f' ({detail})' if detail else ''}" for line, reason, detail in first)
+        summary += "\n" + first_refused(refused)
     notes = [f"note: {note}" for note in tables.facts.get("notes", [])]
     return "\n\n".join([*parts, "\n".join([summary, *notes])])

@@ -18,13 +18,17 @@ class Garbage:
 
 
 def remove(store: Store, ids: Sequence[ArtifactId]) -> list[ArtifactId]:
-    """Remove artifacts, those that depend on others first; Conflict if something else that is built depends on one."""
+    """Remove artifacts, those that depend on others first; Conflict if something else that is built depends on one.
+
+    A damaged artifact may go all the same: nothing can be made from it, and those made from it keep its recorded content.
+    """
     for id in ids:
         if not store.folder(id).exists():
             raise NotFound(f"{id} is not built.{near(str(id), map(str, store.stamps()))}")
     users = _users(store)
     for id in ids:
-        if others := sorted(user for user in users.get(id, ()) if user not in ids):
+        others = sorted(user for user in users.get(id, ()) if user not in ids)
+        if others and not _damaged(store, id):
             raise Conflict(f"{id} is used by {', '.join(map(str, others))}. Remove those first, or all in one command.")
     ordered = sorted(ids, key=lambda id: len(_below(id, users)))
     for id in ordered:
@@ -47,6 +51,14 @@ def collect(store: Store, found: Garbage) -> None:
     store.sweep()
     if found.artifacts:
         remove(store, found.artifacts)
+
+
+def _damaged(store: Store, id: ArtifactId) -> bool:
+    try:
+        stored = store.get(id)
+    except Corrupt:
+        return True
+    return stored is not None and store.damage(stored) is not None
 
 
 def _users(store: Store) -> dict[ArtifactId, set[ArtifactId]]:

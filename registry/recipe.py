@@ -170,6 +170,8 @@ def _check_inputs(entry: Entry, maker: Maker, catalog: Catalog, at: str) -> None
         made = _made(source, catalog)
         if made and shape.name != made.name:
             raise CatalogError(f"{at}: input {position + 1} must be {shape.name} rows; {id} has {made.name} rows.")
+    if twice := [id for position, id in enumerate(entry.inputs) if id in entry.inputs[:position]]:
+        raise CatalogError(f"{at}: the input {twice[0]} stands twice. Take one out.")
 
 
 def _made(entry: Entry, catalog: Catalog) -> Shape | None:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow.parquet as pq
 
-from registry.errors import InputError, NotFound
+from registry.errors import InputError, NotFound, UsageError
 from registry.provenance import provenance
 from registry.recipe import MAKERS, Recipe, recorded
 from registry.rows import DROPS, PATH_STATS, ROW_SHAPES, VERDICTS, ContentHash, Input, Shape, Tables
@@ -49,8 +49,14 @@ class Options:
 
 
 def options_from_environment() -> Options:
-    """Return RFT_WORKERS and RFT_CHUNK."""
-    return Options(int(os.environ.get("RFT_WORKERS", "0")), int(os.environ.get("RFT_CHUNK", "0")))
+    """Return RFT_WORKERS and RFT_CHUNK; UsageError if one is not a whole number."""
+    numbers = []
+    for name in ("RFT_WORKERS", "RFT_CHUNK"):
+        text = os.environ.get(name, "0")
+        if not text.isdecimal():
+            raise UsageError(f"{name} is {text!r}; it must be a whole number from 0.")
+        numbers.append(int(text))
+    return Options(*numbers)
 
 
 class Built(NamedTuple):
@@ -72,7 +78,7 @@ def build(
     started = time.monotonic()
     entry = recipe.entry
     inputs = [store.check(store.require(id)) for id in entry.inputs]
-    with no_space_is_an_error(), store.draft(entry.id) as draft:
+    with no_space_is_an_error(), _named(f"{entry.where}: {entry.id}"), store.draft(entry.id) as draft:
         writer = Writer(draft, recipe, inputs)
         with _opened(recipe, folder) as params:
             for tables in _make(recipe, params, inputs, options or options_from_environment(), progress):
@@ -108,10 +114,19 @@ def build(
     return Built(manifest, new, seconds)
 
 
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Put the catalog's line and the artifact's name before what a maker says is wrong."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
+
+
 def try_out(recipe: Recipe, store: Store, folder: Path) -> Tables:
     """Return what the maker of a bound line makes in one piece, refused rows among it, and keep nothing."""
     inputs = [store.check(store.require(id)) for id in recipe.entry.inputs]
-    with _opened(recipe, folder) as params:
+    with _named(f"{recipe.entry.where}: {recipe.entry.id}"), _opened(recipe, folder) as params:
         sources = [_source(recipe, position, stored) for position, stored in enumerate(inputs)]
         made = recipe.maker.function(*(source.read(None) for source in sources), **params)
     return made if isinstance(made, Tables) else Tables(made)
@@ -267,7 +282,8 @@ def _mapped(chunks: list[_Chunk], options: Options, rows: int) -> Iterator[Table
         waiting: list[Future[Tables]] = []
         try:
             for chunk in chunks:
-                waiting.append(pool.submit(_make_chunk, chunk))
+                with _no_interrupts():
+                    waiting.append(pool.submit(_make_chunk, chunk))
                 if len(waiting) > 2 * workers:  # bounds what is finished but not yet written
                     yield waiting.pop(0).result()
             while waiting:
@@ -296,9 +312,18 @@ def _one_thread_each() -> Iterator[None]:
             os.environ["POLARS_MAX_THREADS"] = before
 
 
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment. Workers that start meanwhile never see it: it is the parent's to handle."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _die_with_parent() -> None:
-    """End this worker when its parent is gone, even if it was killed; Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End this worker when its parent is gone, even if it was killed."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

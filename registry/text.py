@@ -1,12 +1,15 @@
 """How the command prints: aligned tables, and model text that cannot move the cursor."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows under a header, numbers to the right; cells are escaped and cut at 60 characters."""
-    cells = [[cell(value) for value in row] for row in rows]
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], longest: int = 60) -> str:
+    """Return rows under a header, numbers to the right; cells are escaped and cut at `longest` characters."""
+    cells = [[cell(value, longest) for value in row] for row in rows]
     numeric = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(columns))]
     widths = [max(len(column), *(len(row[i]) for row in cells), 0) for i, column in enumerate(columns)]
 
@@ -17,7 +20,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join([line(columns), *map(line, cells)])
 
 
-def cell(value: Any) -> str:
+def cell(value: Any, longest: int = 60) -> str:
     """Return a value as one short line."""
     if value is None:
         return "-"
@@ -28,7 +31,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     text = escaped(str(value).replace("\n", "\\n"))
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def _is_number(text: str) -> bool:
@@ -40,6 +43,20 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" or c == "\u00a0" else c.encode("unicode_escape").decode() for c in text)
+
+
+def first_refused(rows: "pl.DataFrame", most: int = 5) -> str:
+    """Return the first refused rows (with line, drop and detail), a line each."""
+    lines = [
+        f"  line {line}: {reason}{f' ({detail})' if detail else ''}"
+        for line, reason, detail in rows.sort("line").head(most).select("line", "drop", "detail").iter_rows()
+    ]
+    return escaped("\n".join(lines + ([f"  and {rows.height - most:,} more"] if rows.height > most else [])))
+
+
+def number(count: int, what: str) -> str:
+    """Return "1 artifact" or "3 artifacts"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def size(count: int) -> str:

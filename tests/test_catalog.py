@@ -109,7 +109,7 @@ BAD_LINES = {
     "a line that is no mapping": ("a@1: fraction", ["a@1 needs {builder: ..., inputs: [...], params: {...}}"]),
     "a line that says nothing": ("a@1:", ["a@1 needs {builder: ..."]),
     "a line without a maker": ("a@1: {inputs: [six@1]}", ["names no builder", "Write {builder: NAME, ...}"]),
-    "a maker of another section": ("a@1: {trainer: sft}", ["unknown key 'trainer'", "builder, inputs and params"]),
+    "a maker of another section": ("a@1: {trainer: sft}", ["made by a trainer", "go under models, not under datasets"]),
     "an unknown key of a line": ("a@1: {builder: fraction, param: {}}", ["unknown key 'param'", "Did you mean params"]),
     "a line that is there twice": (f"six@1: {HALF}", ["'six@1' stands here and on line 2", "Remove one"]),
     "a parameter that is there twice": (
@@ -270,10 +270,10 @@ def test_a_line_knows_its_inputs_params_and_place(workspace: Workspace) -> None:
     ("written", "value"),
     [
         ("2.0e-5", 0.00002),
-        ("2.0e+5", 200000.0),
+        ("1.0e-0", 1.0),
         ("1", 1.0),
         ("0", 0.0),
-        ("-0.5", -0.5),
+        ("0.5", 0.5),
         (".5", 0.5),
     ],
 )
@@ -431,3 +431,9 @@ def test_lines_added_one_after_another_are_all_read(workspace: Workspace) -> Non
     read = catalog.read(workspace.file)
     assert [str(id) for id in read.named("half")] == [f"half@{n}" for n in range(1, 6)]
     assert [str(id) for id in read.named("e")] == [f"e@{n}" for n in range(1, 6)]
+
+
+def test_one_input_given_twice_is_refused(workspace: Workspace) -> None:
+    workspace.add("k@1: {builder: rejection, inputs: [six@1, s@1, s@1]}", f"s@1: {SAMPLES}")
+    with pytest.raises(CatalogError, match="the input s@1 stands twice"):
+        workspace.plan()

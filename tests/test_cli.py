@@ -285,7 +285,7 @@ def test_gc_lists_first_and_removes_with_yes(tmp_path):
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("\n".join(line for line in catalog.read_text().splitlines() if "toys" not in line))
     out, err = rft("gc", "--unlisted", cwd=tmp_path)
-    assert "1 unlisted artifacts" in out
+    assert "1 unlisted artifact," in out
     assert "nothing was removed" in err
     rft("gc", cwd=tmp_path)
     assert len(json.loads(rft("ls", "--json", cwd=tmp_path)[0])) == 1
@@ -413,3 +413,118 @@ def test_sql_runs_one_select_and_nothing_else(built, query):
 def test_sql_reads_artifacts_and_no_other_file(built, query):
     _, err = rft("sql", query, cwd=built, code=1)
     assert "SQL:" in err
+
+
+def test_globs_name_what_is_built(built):
+    assert [s["id"] for s in json.loads(rft("stats", "toy-[er]*", "--json", cwd=built)[0])] == ["toy-eval@1", "toy-rft@1"]
+    assert rft("scores", "*-eval", cwd=built)[0] == rft("scores", "toy-eval", cwd=built)[0]
+    assert "2 artifacts checked" in rft("verify", "toy-[er]*", cwd=built)[1]
+    assert "nothing that is built is called like z*" in rft("stats", "z*", cwd=built, code=1)[1]
+    assert "nothing that is built is called like z*" in rft("ls", "z*", cwd=built)[1]
+
+
+def test_scores_of_something_that_is_no_eval_says_so(built):
+    assert "no eval" in rft("scores", "toy-rft", cwd=built, code=1)[1]
+
+
+def test_drops_can_be_asked_for_where_nothing_was_dropped(built):
+    for name in ("toys", "toy-samples", "toy-rft"):
+        rows = json.loads(rft("sql", f'select count(*) as n from "{name}@1/drops"', "--json", cwd=built)[0])
+        assert rows == [{"n": 7 if name == "toy-rft" else 0}]
+
+
+def test_numbers_are_numbers_in_json(built):
+    out, _ = rft("sql", "select 1.5 as a, sum(rows) as b, 2::decimal(9, 2) as c from artifacts", "--json", cwd=built)
+    assert json.loads(out) == [{"a": 1.5, "b": 23, "c": 2}]
+
+
+def test_an_unquoted_artifact_name_gets_a_hint(built):
+    assert "in double quotes" in rft("sql", "select * from toy-rft@1", cwd=built, code=1)[1]
+
+
+def test_the_version_is_printed(tmp_path):
+    assert rft("--version", cwd=tmp_path)[0].startswith("rft 0.")
+
+
+def test_a_catalog_that_is_not_there_is_an_error_even_if_only_its_folder_is_needed(built):
+    assert "nofile.yaml does not exist" in rft("--catalog", "nofile.yaml", "ls", cwd=built, code=1)[1]
+    assert "is a file" in rft("--home", "catalog.yaml", "ls", cwd=built, code=1)[1]
+
+
+def test_settings_that_are_no_numbers_are_usage_errors(tmp_path):
+    write_data(tmp_path)
+    rft("init", cwd=tmp_path)
+    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    _, err = rft("build", "toys", cwd=tmp_path, code=2, RFT_WORKERS="many")
+    assert "RFT_WORKERS is 'many'" in err
+
+
+def test_a_damaged_artifact_can_be_made_again_under_those_made_from_it(tmp_path):
+    write_data(tmp_path)
+    rft("init", cwd=tmp_path)
+    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", cwd=tmp_path)
+    rft("build", "s", cwd=tmp_path)
+    (tmp_path / ".rft/artifacts/toys/1/rows.parquet").unlink()
+    rft("rm", "toys@1", cwd=tmp_path)
+    rft("build", "toys", cwd=tmp_path)
+    out, _ = rft("plan", "toys", "s", cwd=tmp_path)
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["ok", "ok"]
+
+
+def test_a_build_that_fails_says_what_was_done_before(tmp_path):
+    write_data(tmp_path)
+    rft("init", cwd=tmp_path)
+    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", cwd=tmp_path)
+    rft("rm", "toys@1", cwd=tmp_path)
+    (tmp_path / "samples.jsonl").write_text("changed\n")
+    _, err = rft("build", "s", cwd=tmp_path, code=1)
+    assert "1 of 2 built; what follows was not tried" in err
+    assert "s@1: samples.jsonl is not the file the line means" in err
+
+
+def test_an_eval_line_takes_as_many_draws_as_there_are(tmp_path):
+    write_data(tmp_path)
+    write_jsonl(
+        tmp_path / "ids.jsonl",
+        [{"question": QUESTIONS[q]["question"], "draw": 10**6 + d, "completion": text} for q, d, text, _ in SAMPLES],
+    )
+    rft("init", cwd=tmp_path)
+    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    _, err = rft("import", "ids.jsonl", "--as", "s", "--questions", "toys", "--eval", "e", cwd=tmp_path)
+    assert "params: {k: 3}" in err
+    _, err = rft("build", "e", cwd=tmp_path)
+    assert "note: draws begin at 1000000" in err
+    assert "note: 9 draws are missing and count as wrong" in err
+
+
+def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path):
+    rows = [{"question": q["question"], "completion": f"{d}: {q['answer']}"} for q in QUESTIONS for d in range(8000)]
+    write_data(tmp_path)
+    write_jsonl(tmp_path / "many.jsonl", rows)
+    rft("init", cwd=tmp_path)
+    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    rft("import", "many.jsonl", "--as", "s", "--questions", "toys", "--rejection", "r", cwd=tmp_path)
+    rft("build", "s", cwd=tmp_path)
+    for wait in (0.0, 0.1, 0.3, 0.6):
+        process = subprocess.Popen(
+            [RFT, "build", "r"],
+            cwd=tmp_path,
+            env=os.environ | {"RFT_CHUNK": "1", "RFT_WORKERS": "2"},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 30
+        while not any((tmp_path / ".rft/tmp").glob("r@1.*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the command and its workers
+        _, err = process.communicate(timeout=60)
+        if process.returncode == 0:
+            rft("rm", "r@1", cwd=tmp_path)
+            continue
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert "Fatal" not in err
