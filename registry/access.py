@@ -74,6 +74,8 @@ def _own_views(connection: duckdb.DuckDBPyConnection, artifact: Artifact) -> Non
         known = connection.execute("select count(*) from duckdb_views() where view_name = ?", [name]).fetchone()
         if known != (0,):
             connection.execute(f'create temp view {table} as from registry."{name}"')
+        elif table == "drops":
+            connection.execute("create temp view drops as from registry._no_drops")
     id = artifact.stored.id
     connection.execute(
         f"create temp view path_stats as select * exclude (name, version) from registry.path_stats where name = '{id.name}' and version = {id.version}"
@@ -170,6 +172,7 @@ def _select(connection: duckdb.DuckDBPyConnection, query: str, before: Any = Non
         )
     if before:
         before()
+    index.empty_drops(connection, query)
     try:
         frame: pl.DataFrame = connection.sql(statements[0].query).pl()
     except duckdb.Error as error:

@@ -6,6 +6,7 @@ Tables: artifacts, inputs, drops_by_reason, scores. Views: "name@v" (rows), "nam
 """
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from registry.errors import Corrupt
 from registry.names import DEV, ArtifactId
 from registry.store import Store, Stored
 
-LAYOUT = 3  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 5  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
 TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
 
@@ -203,14 +204,19 @@ def _views(stored: Stored) -> Iterator[tuple[str, str]]:
             "select source, question_id, model, draw, null::bigint as line, verdict as reason, null::varchar as detail "
             f"from {_parquet(verdicts)} where verdict <> 'kept'"
         )
-    if parts or stored.manifest.rows_are in ("QUESTIONS", "SAMPLES", "TRAINING"):
-        yield "/drops", " union all by name ".join([_NO_DROPS, *parts])
+    if parts:
+        yield "/drops", " union all by name ".join(parts)
 
 
-_NO_DROPS = (
-    "select null::varchar as source, null::varchar as question_id, null::varchar as model, null::integer as draw, "
-    "null::bigint as line, null::varchar as reason, null::varchar as detail where false"
-)
+def empty_drops(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Make "name@v/drops" empty where `query` names it and nothing was dropped.
+
+    The index has no view for it: thousands of empty views would slow down every opening.
+    """
+    for name in set(re.findall(r'"([^"/]+)/drops"', query)):
+        known = connection.execute("select view_name from duckdb_views() where view_name in (?, ?)", [name, f"{name}/drops"])
+        if known.fetchall() == [(name,)]:
+            connection.execute(f"create temp view {_name(f'{name}/drops')} as from registry._no_drops")
 
 
 def _latest(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:

@@ -46,6 +46,7 @@ def test_an_artifact_comes_as_polars_arrow_datasets_and_sql(full):
     ]
     assert artifact.sql("select reason from drops").rows() == [("wrong_answer",)]
     assert artifact.sql("select sum(kept) as n from path_stats")["n"][0] == 2
+    assert open_registry(full.store.home).load("six@1").sql("select count(*) as n from drops")["n"][0] == 0
 
 
 def test_a_bare_name_is_the_highest_built_version(full):

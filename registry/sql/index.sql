@@ -24,3 +24,12 @@ create table scores (
   high double,
   n bigint
 );
+create table _no_drops (
+  source varchar,
+  question_id varchar,
+  model varchar,
+  draw integer,
+  line bigint,
+  reason varchar,
+  detail varchar
+);
