@@ -9,9 +9,10 @@ solution follows one of them. Every number, and every result on the way, is a wh
 
 import random
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import polars as pl
+from annotated_types import Ge
 
 from registry.errors import InputError
 from registry.rows import QUESTIONS, Questions, question_id
@@ -153,18 +154,16 @@ FAMILIES = (
 )
 
 
-def build(*, split: Literal["train", "validation", "test"], count: int, seed: int) -> Questions:
+def build(*, split: Literal["train", "validation", "test"], count: Annotated[int, Ge(1)], seed: int) -> Questions:
     """Return `count` different QUESTIONS of a split, each with a human-like solution, in the order in which they were made.
 
     The splits share no question, whatever their seeds: a question's own hash says which one it belongs to. Raises
-    InputError if `count` is below 1 or there are not that many.
+    InputError if there are not that many.
     """
-    if count < 1:
-        raise InputError(f"count is {count}; it must be 1 or more.")
     rows: dict[str, tuple[str, str, str]] = {}
-    for question, solution, answer in _problems(random.Random(f"{seed}:{split}"), count * TRIES):
+    for question, solution, answer in problems(random.Random(f"{seed}:{split}"), count * TRIES):
         id = question_id(question)
-        if int(id[:8], 16) % 10 in SPLITS[split]:
+        if in_split(id, split):
             rows.setdefault(id, (question, solution, answer))
             if len(rows) == count:
                 break
@@ -179,7 +178,12 @@ def build(*, split: Literal["train", "validation", "test"], count: int, seed: in
     )
 
 
-def _problems(dice: random.Random, most: int) -> Iterator[tuple[str, str, str]]:
+def in_split(id: str, split: str) -> bool:
+    """Return whether the question with this id belongs to the split."""
+    return int(id[:8], 16) % 10 in SPLITS[split]
+
+
+def problems(dice: random.Random, most: int) -> Iterator[tuple[str, str, str]]:
     """Yield (question, solution, answer), `most` at the most."""
     for _ in range(most):
         family = dice.choice(FAMILIES)

@@ -134,7 +134,7 @@ def try_out(recipe: Recipe, store: Store, folder: Path) -> Tables:
 
 def keep_log(store: Store) -> None:
     """Write what is logged under `rft` to build.log in the store too, with the time (UTC)."""
-    store.home.mkdir(parents=True, exist_ok=True)
+    store.make_home()
     handler = logging.FileHandler(store.home / "build.log", encoding="utf-8")
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime

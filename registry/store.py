@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from registry.errors import Conflict, Corrupt, NotFound, OutOfResources, near
+from registry.errors import Conflict, Corrupt, NotFound, OutOfResources, RftError, near
 from registry.names import DEV, ArtifactId
 
 RECORD = "artifact.json"
@@ -99,6 +99,15 @@ class Store:
         self.artifacts = self.home / "artifacts"
         self.temporary = self.home / "tmp"
         self.seen = self.home / "seen"
+
+    def make_home(self) -> None:
+        """Make the store's folder if it is not there; RftError if that cannot be."""
+        try:
+            self.temporary.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise RftError(f"{self.home} cannot be written ({error.strerror}). --home names another store.") from error
 
     def folder(self, id: ArtifactId) -> Path:
         return self.artifacts / id.name / ("dev" if id.version == DEV else str(id.version))
@@ -244,7 +253,7 @@ class Draft:
 
     def __init__(self, store: Store, id: ArtifactId) -> None:
         self.store, self.id = store, id
-        store.temporary.mkdir(parents=True, exist_ok=True)
+        store.make_home()
         while True:
             self.folder = store.temporary / f"{id}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
             self._lock_path = self.folder.with_name(self.folder.name + ".lock")

@@ -528,3 +528,9 @@ def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path):
         assert process.returncode == 130, err
         assert "Traceback" not in err
         assert "Fatal" not in err
+
+
+def test_a_store_that_cannot_be_made_is_named(built):
+    _, err = rft("build", "toy-rft", "--home", "/proc/nowhere/rft", cwd=built, code=1)
+    assert "/proc/nowhere/rft cannot be written" in err
+    assert "Traceback" not in err

@@ -14,6 +14,7 @@ LINES = {
     "questions_file": "six@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?}}",
     "samples_file": "red@1: {builder: samples_file, inputs: [six@1], params: {path: red.jsonl, sha256: ?, model: red}}",
     "story_problems": "stories@1: {builder: story_problems, params: {split: train, count: 20, seed: 1}}",
+    "story_text": "text@1: {builder: story_text, params: {lines: 40, seed: 1}}",
     "fraction": "half@1: {builder: fraction, inputs: [six@1], params: {denominator: 2, seed: 42}}",
     "rejection": "set@1: {builder: rejection, inputs: [six@1, red@1, blue@1]}",
     "rejection in paper mode": "paper@1: {builder: rejection, inputs: [six@1, red@1, blue@1], params: {mode: paper}}",

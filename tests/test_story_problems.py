@@ -72,6 +72,7 @@ def test_every_family_occurs_and_questions_of_one_have_several_derivations(train
         assert several > 0
 
 
-def test_too_many_questions_are_refused():
-    with pytest.raises(InputError, match="count is 0"):
-        build(split="train", count=0, seed=1)
+def test_more_questions_than_there_are_are_refused(monkeypatch):
+    monkeypatch.setattr("builders.story_problems.TRIES", 1)
+    with pytest.raises(InputError, match=r"count is 1000\. Ask for fewer"):
+        build(split="test", count=1000, seed=1)
