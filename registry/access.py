@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from registry import index
 from registry.catalog import default_home
-from registry.errors import NotFound, RftError, near
+from registry.errors import InputError, NotFound, RftError, near
 from registry.names import ArtifactId, parse_id
 from registry.store import Manifest, Store, Stored
 
@@ -57,6 +57,30 @@ class Artifact:
         from datasets import Dataset
 
         return Dataset(self.arrow())
+
+    def graded(self, verdict: str | None = None) -> pl.DataFrame:
+        """Return the samples that this set or eval graded, with their text: VERDICTS and `response`.
+
+        Only those with `verdict`, if one is given. Raises InputError if nothing was graded or no sample has that verdict,
+        NotFound if a samples artifact is gone.
+        """
+        file = self.stored.file("verdicts.parquet")
+        if file is None:
+            raise InputError(f"{self.id} ({self.manifest.maker}) graded no samples. Rejection sets, unions and evals do.")
+        verdicts = pl.read_parquet(file)
+        if verdict is not None:
+            known = sorted(verdicts["verdict"].unique())
+            verdicts = verdicts.filter(pl.col("verdict") == verdict)
+            if not verdicts.height:
+                raise InputError(f"no sample of {self.id} has the verdict {verdict}; there are {', '.join(known)}.")
+        key = ["source", "question_id", "model", "draw"]
+        texts = [
+            Registry(self.store.home).load(source).polars().select(*key[1:], "response", source=pl.lit(source))
+            for source in verdicts["source"].unique(maintain_order=True)
+        ]
+        if not texts:
+            return verdicts.with_columns(response=pl.lit(None, pl.String))
+        return verdicts.join(pl.concat(texts), on=key, how="left", nulls_equal=True, maintain_order="left")
 
     def sql(self, query: str) -> pl.DataFrame:
         """Return the result of one SELECT over this artifact's tables: rows, verdicts, drops, path_stats.

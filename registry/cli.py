@@ -370,14 +370,16 @@ def lineage(name: Name, catalog: CatalogFile = None, home: Home = None, json: Js
 def head(
     name: Name,
     rows: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 3,
+    verdict: Annotated[str | None, typer.Option(help="Samples with this verdict, kept or not, with their text.")] = None,
     catalog: CatalogFile = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
-    """Print the first rows of an artifact."""
+    """Print the first rows of an artifact, or the first samples that it gave a verdict to."""
     from registry.text import blocks
 
-    frame = Place(catalog, home).registry().load(name).polars().head(rows)
+    artifact = Place(catalog, home).registry().load(name)
+    frame = (artifact.graded(verdict) if verdict else artifact.polars()).head(rows)
     print_json(frame.to_dicts()) if json else print(blocks(frame.to_dicts()))
 
 

@@ -534,3 +534,13 @@ def test_a_store_that_cannot_be_made_is_named(built):
     _, err = rft("build", "toy-rft", "--home", "/proc/nowhere/rft", cwd=built, code=1)
     assert "/proc/nowhere/rft cannot be written" in err
     assert "Traceback" not in err
+
+
+def test_head_shows_samples_by_their_verdict(built):
+    (row,) = json.loads(rft("head", "toy-rft", "--verdict", "bad_equation", "--json", cwd=built)[0])
+    assert row["response"] == "10-4=<<10-4=5>>6 left\n#### 6"
+    assert (row["source"], row["model"], row["draw"]) == ("toy-samples@1", "red", 1)
+    assert len(json.loads(rft("head", "toy-rft", "--verdict", "same_as_human", "-n", "9", "--json", cwd=built)[0])) == 3
+    assert "4+4+4" in rft("head", "toy-rft", "--verdict", "kept", cwd=built)[0]
+    assert "wrong_answer" in rft("head", "toy-rft", "--verdict", "odd", cwd=built, code=1)[1]
+    assert "graded no samples" in rft("head", "toys", "--verdict", "kept", cwd=built, code=1)[1]
