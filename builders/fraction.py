@@ -19,8 +19,6 @@ def build(
     QUESTIONS are ranked by question_id. Of TRAINING rows the kept samples are ranked by (question_id, source,
     model, draw) and every human row stays. InputError if nothing would be left, or if `rows` are neither.
     """
-    if denominator < 1:
-        raise InputError(f"denominator is {denominator}; it must be 1 or more.")
     if "origin" in rows.columns:
         ranked = (pl.col("origin") != "human").fill_null(True)
         identity = pl.concat_str(

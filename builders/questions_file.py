@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 import polars as pl
 
 from builders.refusals import Share, check_refused, ignored
-from eval.answers import read_answers, tidy
+from eval.answers import is_right, read_answers, tidy
 from registry.recipe import Location
 from registry.records import Record, read_records, text_field
 from registry.rows import QUESTIONS, Questions, Tables, question_id
@@ -28,7 +28,7 @@ def build(*, path: Location, sha256: str, max_refused: Share = 0.05) -> Question
     reason; InputError if their share is above `max_refused`.
     """
     file = cast(BinaryIO, path)
-    rows = [_row(record) for record in read_records(file, "questions file")]
+    rows = [_row(record) for record in read_records(file, "questions file", KNOWN)]
     frame = pl.DataFrame(
         rows, schema={**QUESTIONS.columns, "given": pl.String, "line": pl.Int64, "drop": pl.String, "detail": pl.String}
     )
@@ -37,6 +37,15 @@ def build(*, path: Location, sha256: str, max_refused: Share = 0.05) -> Question
         drop=pl.coalesce("drop", pl.when(pl.col("answer").is_null()).then(pl.lit("no_answer"))),
         detail=pl.when(pl.col("drop").is_null() & pl.col("answer").is_null())
         .then(pl.lit("the solution has no final answer (#### N)"))
+        .otherwise("detail"),
+    )
+    differ = is_right(frame["given"], from_solution, "standard", tolerance=0.0)
+    frame = frame.with_columns(
+        drop=pl.when(pl.col("given").is_not_null() & from_solution.is_not_null() & ~differ)
+        .then(pl.lit("answers_differ"))
+        .otherwise("drop"),
+        detail=pl.when(pl.col("given").is_not_null() & from_solution.is_not_null() & ~differ)
+        .then(pl.format("answer is {}, the solution ends in {}", "given", from_solution.alias("solution")))
         .otherwise("detail"),
     )
     first = pl.int_range(pl.len()).over("question_id", pl.col("drop").is_null()) == 0

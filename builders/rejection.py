@@ -9,7 +9,7 @@ import polars as pl
 from annotated_types import Ge
 
 from eval.answers import Mode
-from eval.grade import gold_answers, grade, human_paths
+from eval.grade import check_models, gold_answers, grade, human_paths
 from eval.paths import count_paths
 from eval.selection import BLIND, Select, in_order, keep
 from registry.rows import SAMPLES, TRAINING, VERDICTS, Input, Questions, Tables
@@ -57,6 +57,8 @@ def build(
         has_human=pl.col("response").is_not_null(),
     ).with_row_index("place")
 
+    for given in samples:
+        check_models(given)
     pool = _pool(samples, k)
     unknown = pool.join(asked, on="question_id", how="anti").select(
         "question_id", "source", "model", "draw", drop=pl.lit("unknown_question")
@@ -101,7 +103,7 @@ def build(
         rows=pl.concat([rows.select(*TRAINING.columns).with_columns(drop=pl.lit(None, pl.String)), unknown], how="diagonal"),
         verdicts=VERDICTS.fit(pool, "verdicts").sort("question_id", maintain_order=True),
         path_stats=count_paths(pool, human).sort("question_id"),
-        facts={"mode": mode, "key": key, "sources": [given.id for given in samples]},
+        facts={"mode": mode, "key": key, "tolerance": tolerance, "sources": [given.id for given in samples]},
     )
 
 

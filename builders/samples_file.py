@@ -55,7 +55,7 @@ def build(
     frames: list[pl.DataFrame] = []
     others: set[str] = set()
     both = 0
-    for line, fields, reason, detail in read_records(cast(BinaryIO, path), "samples file"):
+    for line, fields, reason, detail in read_records(cast(BinaryIO, path), "samples file", KNOWN):
         id = draw = response = None
         if reason is None:
             others.update(fields.keys() - KNOWN)

@@ -20,17 +20,17 @@ from registry.rows import TEXT, question_id
 
 EDITION = 1
 
-Share = Annotated[float, Ge(0)]
+Weight = Annotated[float, Ge(0)]
 
 
 def build(
     *,
     lines: Annotated[int, Ge(1)],
     seed: int,
-    facts: Share = 0.35,
-    chains: Share = 0.30,
-    copies: Share = 0.30,
-    solved: Share = 0.05,
+    facts: Weight = 0.35,
+    chains: Weight = 0.30,
+    copies: Weight = 0.30,
+    solved: Weight = 0.05,
 ) -> Annotated[pl.DataFrame, TEXT]:
     """Return `lines` rows of TEXT in random order; `source` says what kind each is.
 

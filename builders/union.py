@@ -19,10 +19,11 @@ def build(*sets: Annotated[Input, TRAINING], select: Select = "farthest", seed: 
     """Return the human rows (once) and the samples kept from those that the sets kept, pooled in the order given.
 
     Nothing is graded again: paths and verdicts are the sets' own. A sample that a set kept and the union did not
-    ends as same_path (not_drawn with `select: random_rows`). Raises InputError if the sets differ in mode or key,
-    or if there is none.
+    ends as same_path (not_drawn with `select: random_rows`). Raises InputError if the sets differ in mode, key or
+    tolerance, or if there is none. The control for a union of path choices is not a union of random rows (its pool is
+    another) but `rejection` with `select: random_rows` over all the samples.
     """
-    mode, key = _agreed(sets, "mode"), _agreed(sets, "key")
+    mode, key, tolerance = (_agreed(sets, fact) for fact in ("mode", "key", "tolerance"))
     path = "path" if key == "paper" else "path_canonical"
     pool = pl.concat(given.rows for given in sets)
     human = pool.filter(pl.col("origin") == "human").unique("question_id", keep="first", maintain_order=True)
@@ -48,7 +49,12 @@ def build(*sets: Annotated[Input, TRAINING], select: Select = "farthest", seed: 
         path_stats=count_paths(verdicts, questions.join(human, on="question_id", how="left", maintain_order="left")).sort(
             "question_id"
         ),
-        facts={"mode": mode, "key": key, "sources": list(dict.fromkeys(s for given in sets for s in given.facts["sources"]))},
+        facts={
+            "mode": mode,
+            "key": key,
+            "tolerance": tolerance,
+            "sources": list(dict.fromkeys(s for given in sets for s in given.facts["sources"])),
+        },
     )
 
 

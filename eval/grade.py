@@ -4,6 +4,8 @@ import polars as pl
 
 from eval.answers import Mode, is_right, read_answers
 from eval.paths import read_paths
+from registry.errors import InputError
+from registry.rows import Input
 
 
 def grade(samples: pl.DataFrame, mode: Mode, *, tolerance: float, strict: bool = False) -> pl.DataFrame:
@@ -14,6 +16,15 @@ def grade(samples: pl.DataFrame, mode: Mode, *, tolerance: float, strict: bool =
     responses = samples["response"]
     graded = pl.concat([samples, read_answers(responses, mode), read_paths(responses, mode)], how="horizontal")
     return graded.with_columns(is_right(graded["answer"], graded["gold"], mode, tolerance=tolerance, strict=strict))
+
+
+def check_models(given: Input) -> None:
+    """Raise InputError if samples without a model cannot be told from those of a model called like their artifact."""
+    name = given.id.split("@")[0]
+    if given.rows["model"].null_count() and (given.rows["model"] == name).any():
+        raise InputError(
+            f"{given.id} has samples of a model called {name} and samples of no model. Name the model of the others."
+        )
 
 
 def gold_answers(questions: pl.DataFrame, mode: Mode) -> pl.Series:

@@ -12,7 +12,7 @@ import polars as pl
 from annotated_types import Ge
 
 from eval.answers import Mode, vote_keys
-from eval.grade import gold_answers, grade, human_paths
+from eval.grade import check_models, gold_answers, grade, human_paths
 from eval.paths import count_paths
 from registry.errors import InputError
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS, Input, Tables
@@ -42,13 +42,12 @@ def evaluate(
     - bad_equations: the share of the draws there are with an annotated equation that does not hold, right or wrong answer;
       it does not make a draw wrong here.
     A draw that `samples` lacks counts as wrong. An answer is right within `tolerance`: paper mode's default is
-    the reference script's (the difference is below 1e-4), standard mode's is 0. Raises InputError for k < 1.
+    the reference script's (the difference is below 1e-4), standard mode's is 0. Raises InputError if there are no questions.
     """
-    if k < 1:
-        raise InputError(f"k is {k}; it must be 1 or more.")
     if not questions.rows.height:
         raise InputError(f"{questions.id} has no questions.")
     tolerance = (1e-4 if mode == "paper" else 0.0) if tolerance is None else tolerance
+    check_models(samples)
     drawn = samples.rows.filter(pl.col("draw") < k).with_columns(source=pl.lit(samples.id))
     asked = questions.rows.select("question_id", gold=gold_answers(questions.rows, mode)).with_row_index("place")
     unknown = drawn.join(asked, on="question_id", how="anti").select(

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from registry import index
 from registry.catalog import default_home
-from registry.errors import InputError, NotFound, RftError, near
+from registry.errors import Drifted, InputError, NotFound, RftError, near
+from registry.lineage import flat, lineage
 from registry.names import ArtifactId, parse_id
 from registry.store import Manifest, Store, Stored
 
@@ -62,7 +63,7 @@ class Artifact:
         """Return the samples that this set or eval graded, with their text: VERDICTS and `response`.
 
         Only those with `verdict`, if one is given. Raises InputError if nothing was graded or no sample has that verdict,
-        NotFound if a samples artifact is gone.
+        Drifted if a samples artifact is gone or is no longer the one that was graded.
         """
         file = self.stored.file("verdicts.parquet")
         if file is None:
@@ -73,6 +74,12 @@ class Artifact:
             verdicts = verdicts.filter(pl.col("verdict") == verdict)
             if not verdicts.height:
                 raise InputError(f"no sample of {self.id} has the verdict {verdict}; there are {', '.join(known)}.")
+        used = {row["id"]: row["state"] for row in flat(lineage(self.store, self.stored.id))}
+        for source in verdicts["source"].unique(maintain_order=True):
+            if used.get(source, "missing"):
+                raise Drifted(
+                    f"{source} is {used.get(source, 'missing')} since {self.id} graded it: its texts are not the graded ones."
+                )
         key = ["source", "question_id", "model", "draw"]
         texts = [
             Registry(self.store.home).load(source).polars().select(*key[1:], "response", source=pl.lit(source))
@@ -115,7 +122,7 @@ class Registry:
     def __contains__(self, name: str) -> bool:
         try:
             return self.store.get(self.resolve(name)) is not None
-        except NotFound:
+        except RftError:
             return False
 
     def resolve(self, name: str) -> ArtifactId:

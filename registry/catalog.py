@@ -4,10 +4,13 @@ datasets:
   gsm8k-train-1of32@1: {builder: fraction, inputs: [gsm8k-train@1], params: {denominator: 32, seed: 42}}
 """
 
+import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -250,36 +253,63 @@ def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 
-def add_line(file: Path, section: str, line: str) -> None:
-    """Add `line` at the end of a section of catalog.yaml, leaving every other byte as it is.
+def add_lines(file: Path, lines: Sequence[tuple[str, str]], entries: Mapping[ArtifactId, Entry]) -> None:
+    """Add (section, line) pairs at the ends of their sections of catalog.yaml, all or none, leaving every other byte as it is.
 
-    Raises CatalogError if the file is not YAML, or is not written one artifact a line.
+    `entries` are what the lines must read back as. Raises CatalogError, and writes nothing, if the file is not YAML or not
+    written one artifact a line, or if the lines would not read back so.
     """
     file = file.resolve()  # of a link, the file it means
+    with _folder_lock(file.parent):
+        scratch = file.with_name(f".{file.stem}.{uuid.uuid4().hex}.yaml")
+        try:
+            if file.exists():
+                shutil.copy(file, scratch)
+            for section, line in lines:
+                _add_line(scratch, file.name, section, line)
+            found = read(scratch).entries
+            for id, entry in entries.items():
+                if (found[id].maker, found[id].inputs, found[id].params) != (entry.maker, entry.inputs, entry.params):
+                    raise CatalogError(
+                        f"{id} cannot be written as a line of {file.name}: {found[id].params} is not {entry.params}."
+                    )
+            scratch.replace(file)
+        except CatalogError as error:
+            raise CatalogError(str(error).replace(scratch.name, f"{file.name} with the new lines")) from error
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder itself locked against others who add lines: no lock file is left beside the catalog."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _add_line(file: Path, name: str, section: str, line: str) -> None:
     root = _compose(file) if file.exists() else None
     text = file.read_bytes().decode() if file.exists() else ""
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     here = next((value for key, value in pairs if key.value == section), None)
     if not (root is None or _is_empty(root) or _is_block(root)) or not (here is None or _is_empty(here) or _is_block(here)):
-        raise CatalogError(
-            f"{file.name}: write {section} in block form (`{section}:`, one artifact a line), then add:\n  {line}"
-        )
+        raise CatalogError(f"{name}: write {section} in block form (`{section}:`, one artifact a line), then add:\n  {line}")
     end = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith(("\n", "\r")):
-        lines[-1] += end
+    rows = text.splitlines(keepends=True)
+    if rows and not rows[-1].endswith(("\n", "\r")):
+        rows[-1] += end
     if here is None:
-        lines += [end] if lines else []
-        lines += [f"{section}:{end}", f"  {line}{end}"]
+        rows += [end] if rows else []
+        rows += [f"{section}:{end}", f"  {line}{end}"]
     elif _is_empty(here):
-        lines.insert(here.start_mark.line + 1, f"  {line}{end}")
+        rows.insert(here.start_mark.line + 1, f"  {line}{end}")
     else:
-        lines.insert(_last_line(here) + 1, " " * here.start_mark.column + f"{line}{end}")
-    scratch = file.with_name(f".{file.name}.new")
-    scratch.write_bytes("".join(lines).encode())
-    if file.exists():
-        shutil.copymode(file, scratch)
-    scratch.replace(file)
+        rows.insert(_last_line(here) + 1, " " * here.start_mark.column + f"{line}{end}")
+    file.write_bytes("".join(rows).encode())
 
 
 def _is_block(node: yaml.Node) -> bool:

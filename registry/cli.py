@@ -105,7 +105,9 @@ class Place:
 
 def say(text: str) -> None:
     """Print talk: progress, notes, what was done."""
-    print(text, file=sys.stderr)
+    from registry.text import escaped
+
+    print(escaped(text), file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
@@ -308,7 +310,7 @@ def ls(
     with index.connect(Place(catalog, home).store()) as connection:
         found = connection.execute(
             "select name, version, kind, maker, rows, bytes, strftime(built_at, '%Y-%m-%d %H:%M') from artifacts"
-            " where $glob is null or name glob $glob or name || '@' || version glob $glob order by name, version",
+            " where $glob is null or name glob $glob or name || '@' || if(version = 0, 'dev', version::varchar) glob $glob order by name, version",
             {"glob": pattern},
         ).fetchall()
     if json:
@@ -336,7 +338,7 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
     if json:
         print(m.model_dump_json(indent=1))
         return
-    from registry.text import cell, size
+    from registry.text import cell, escaped, size
 
     pairs: list[tuple[str, Any]] = [
         ("artifact", str(m.id)),
@@ -353,7 +355,7 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
         ("commit", f"{(m.provenance.get('git_commit') or 'none')[:12]}{' (dirty)' if m.provenance.get('git_dirty') else ''}"),
     ]
     width = max(len(key) for key, _ in pairs)
-    print("\n".join(f"{key.ljust(width)}  {value}" for key, value in pairs))
+    print(escaped("\n".join(f"{key.ljust(width)}  {value}" for key, value in pairs)))
 
 
 @app.command()
@@ -612,7 +614,3 @@ def main() -> None:
     except Stopped as stopped:
         say("stopped. What was finished is kept; the same command goes on from there.")
         sys.exit(128 + stopped.number)
-    except BrokenPipeError:
-        # Someone like `head` closed the pipe; Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)

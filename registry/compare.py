@@ -13,7 +13,7 @@ from registry.errors import InputError
 class Difference:
     """Counts of what only the first or only the second artifact has.
 
-    `rows` compare question_id and text; `paths` distinct (question, path) pairs of kept rows or accepted samples, by the
+    `rows` compare question, text, answer, origin and draw; `paths` distinct (question, path) pairs of kept rows or accepted samples, by the
     canonical `key` if both have it, else the paper's; `solved` questions with a right answer. `examples` are question ids, a few for each count.
     """
 

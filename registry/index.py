@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from registry.errors import Corrupt
+from registry.errors import Corrupt, RftError
 from registry.names import DEV, ArtifactId
 from registry.store import Store, Stored
 
@@ -44,8 +44,12 @@ def connect(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def refresh(store: Store) -> None:
-    """Make the index anew from the artifact.json files."""
-    path(store).unlink(missing_ok=True)
+    """Make the index anew from the artifact.json files; RftError if it cannot be written."""
+    store.make_home()
+    try:
+        path(store).unlink(missing_ok=True)
+    except OSError as error:
+        raise RftError(f"{path(store)} cannot be written ({error.strerror}).") from error
     _current(store).close()
 
 
@@ -69,11 +73,11 @@ def _current(store: Store) -> duckdb.DuckDBPyConnection:
                 _write(store, file, stamps, known)
     except Timeout:
         connection = _open(file)
-        if connection is not None:  # someone else is at it; what is there is a true, if older, picture
-            return connection
+        if connection is not None and _inside(connection, store) is not None:
+            return connection  # someone else is at it; what is there is a true, if older, picture
         return _in_memory(store, stamps)
-    except OSError:
-        return _in_memory(store, stamps)
+    except (OSError, duckdb.IOException):  # nothing can be written, or an artifact went away meanwhile
+        return _in_memory(store, store.stamps())
     connection = _open(file)
     return connection if connection is not None else _in_memory(store, stamps)
 
@@ -105,6 +109,8 @@ def _inside(connection: duckdb.DuckDBPyConnection, store: Store) -> dict[Artifac
 
 
 def _write(store: Store, file: Path, stamps: dict[ArtifactId, int], known: dict[ArtifactId, int] | None) -> None:
+    for left in file.parent.glob(".registry.*.duckdb*"):  # by a writer that was killed; the lock says there is no other
+        left.unlink()
     scratch = file.with_name(f".registry.{uuid.uuid4().hex}.duckdb")
     try:
         if known is not None:
@@ -137,13 +143,13 @@ def _update(
         connection.execute("insert into _about values (?, ?)", [LAYOUT, str(store.artifacts)])
     gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
     new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]
-    for id in gone:
+    for id in {*gone, *new}:
         for table in ("artifacts", "_stamps", "inputs", "drops_by_reason", "scores"):
             connection.execute(f"delete from {table} where name = ? and version = ?", list(id))
         for suffix in ("", "/verdicts", "/drops", "/loss"):
             connection.execute(f"drop view if exists {_name(str(id) + suffix)}")
     _insert(connection, store, new, stamps)
-    _latest(connection, {id.name for id in (*gone, *new)})
+    _latest(connection, store, {id.name for id in (*gone, *new)})
     _path_stats(connection, store)
     connection.execute("commit")
 
@@ -170,14 +176,11 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
             (m.name, m.version, position, given.id, given.content) for m in manifests for position, given in enumerate(m.inputs)
         ],
         "drops_by_reason": [(m.name, m.version, reason, rows) for m in manifests for reason, rows in m.drops.items()],
-        # The stamp taken before the record was read: if it was replaced in between, the next opener reads it again.
+        # The stamp was taken before the record was read: if it was replaced in between, the next opener reads it again.
+        # A damaged artifact gets none, so every opener looks whether it is whole by now.
         "_stamps": [
-            (
-                *id,
-                stamps[id],
-                *(id in sound and sound[id].file(f"{table}.parquet") is not None for table in ("rows", "path_stats")),
-            )
-            for id in new
+            (*id, stamps[id], *(stored.file(f"{table}.parquet") is not None for table in ("rows", "path_stats")))
+            for id, stored in sound.items()
         ],
     }
     for table, rows in tables.items():
@@ -219,14 +222,14 @@ def empty_drops(connection: duckdb.DuckDBPyConnection, query: str) -> None:
             connection.execute(f"create temp view {_name(f'{name}/drops')} as from registry._no_drops")
 
 
-def _latest(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
+def _latest(connection: duckdb.DuckDBPyConnection, store: Store, names: set[str]) -> None:
     """Point bare names at their highest versions that have rows; a name that is also a table's is left to the table."""
     highest: dict[str, int] = dict(
         connection.execute("select name, max(version) from _stamps where has_rows group by name").fetchall()
     )
     for name in names.difference(TABLES):
-        if name in highest:
-            id = ArtifactId(name, highest[name])
+        id = ArtifactId(name, highest.get(name, DEV))
+        if name in highest and (store.folder(id) / "rows.parquet").exists():
             connection.execute(f"create or replace view {_name(name)} as from {_name(str(id))}")
         else:
             connection.execute(f"drop view if exists {_name(name)}")
@@ -234,7 +237,9 @@ def _latest(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
 
 def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     rows = connection.execute("select name, version from _stamps where has_path_stats order by all").fetchall()
-    files = [store.folder(ArtifactId(name, version)) / "path_stats.parquet" for name, version in rows]
+    files = [
+        file for name, version in rows if (file := store.folder(ArtifactId(name, version)) / "path_stats.parquet").exists()
+    ]
     if not files:
         connection.execute((resources.files("registry") / "sql" / "no_path_stats.sql").read_text())
         return

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ import polars as pl
 
 from registry import catalog as catalogs
 from registry.catalog import SECTIONS, Catalog, Entry
-from registry.errors import CatalogError, NotFound, near
+from registry.errors import CatalogError, InputError, NotFound, near
 from registry.names import ArtifactId, check_name, parse_id
 from registry.plan import needed, plan
 from registry.recipe import bind
 from registry.rows import Tables
 from registry.run import build, try_out
 from registry.store import Store, sha256_file
-from registry.text import blocks, first_refused
+from registry.text import blocks, escaped, first_refused
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,26 @@ def import_file(
     if rejection is not None:
         entries.append(Entry(_free(rejection, catalog, store), "dataset", "rejection", (*asked, entry.id)))
     if score is not None:
-        most = tables.rows.filter(pl.col("drop").is_null()).group_by("question_id", "model").len()["len"].max()
-        entries.append(Entry(_free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": most or 1}))
+        entries.append(Entry(_free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": _draws(tables.rows)}))
     if len({e.id.name for e in entries}) < len(entries):
         raise CatalogError("--as, --rejection and --eval need three different names.")
     lines = [_line(e) for e in entries]
     if write:
-        for e, line in zip(entries, lines, strict=True):
-            section = next(section for section, (kind, _) in SECTIONS.items() if kind == e.kind)
-            catalogs.add_line(catalog.file, section, line)
+        sections = [next(section for section, (kind, _) in SECTIONS.items() if kind == e.kind) for e in entries]
+        catalogs.add_lines(catalog.file, list(zip(sections, lines, strict=True)), {e.id: e for e in entries})
     return Intake(_preview(tables), lines, [str(e.id) for e in entries])
+
+
+def _draws(rows: pl.DataFrame) -> int:
+    """Return how many draws a question has; InputError unless they are numbered from 0 without gaps."""
+    draws = rows.filter(pl.col("drop").is_null()).group_by("question_id", "model").agg(n=pl.len(), last=pl.col("draw").max())
+    most, last = draws.select(pl.col("n").max().fill_null(0), pl.col("last").max().fill_null(-1)).row(0)
+    if last + 1 > most:
+        raise InputError(
+            f"--eval: draws go up to {last}, but no question has more than {most} of them, and a missing draw counts as wrong. "
+            "Number the draws of each question from 0, or leave the column out."
+        )
+    return int(most)
 
 
 def _free(name: str, catalog: Catalog, store: Store) -> ArtifactId:
@@ -108,9 +119,15 @@ def _line(entry: Entry) -> str:
     if entry.inputs:
         parts.append(f"inputs: [{', '.join(map(str, entry.inputs))}]")
     if entry.params:
-        params = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in entry.params.items())
+        params = ", ".join(f"{name}: {_value(value)}" for name, value in entry.params.items())
         parts.append(f"params: {{{params}}}")
     return f"{entry.id}: {{{', '.join(parts)}}}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{Decimal(repr(value)):f}"  # YAML reads 1e-05 as text
+    return json.dumps(value, ensure_ascii=not str(value).isprintable())
 
 
 def _preview(tables: Tables) -> str:
@@ -125,4 +142,4 @@ def _preview(tables: Tables) -> str:
         summary += ": " + ", ".join(f"{n:,} {reason}" for reason, n in counts)
         summary += "\n" + first_refused(refused)
     notes = [f"note: {note}" for note in tables.facts.get("notes", [])]
-    return "\n\n".join([*parts, "\n".join([summary, *notes])])
+    return "\n\n".join([*parts, escaped("\n".join([summary, *notes]))])

@@ -42,8 +42,7 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
     if listed is not None:
         users = _users(store)
         artifacts = sorted(id for id in store.stamps() if id not in listed and not _below(id, users) & listed)
-    size = sum(stored.manifest.bytes for id in artifacts if (stored := store.get(id)))
-    return Garbage(store.leftovers(), artifacts, size)
+    return Garbage(store.leftovers(), artifacts, sum(_bytes(store, id) for id in artifacts))
 
 
 def collect(store: Store, found: Garbage) -> None:
@@ -51,6 +50,10 @@ def collect(store: Store, found: Garbage) -> None:
     store.sweep()
     if found.artifacts:
         remove(store, found.artifacts)
+
+
+def _bytes(store: Store, id: ArtifactId) -> int:
+    return sum(file.stat().st_size for file in store.folder(id).rglob("*") if file.is_file())
 
 
 def _damaged(store: Store, id: ArtifactId) -> bool:

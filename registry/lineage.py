@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from registry.errors import Corrupt
 from registry.names import ArtifactId, parse_id
 from registry.store import Store
 
@@ -14,7 +15,7 @@ class Node:
     maker: str
     rows: int | None
     content: str
-    state: str  # "" as it was used; "missing" or "changed" if it is no longer that
+    state: str  # "" as it was used; "missing", "changed" or "damaged" if it is no longer that
     inputs: tuple["Node", ...]
 
 
@@ -26,9 +27,12 @@ def lineage(store: Store, id: ArtifactId) -> Node:
 def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[ArtifactId, str], Node]) -> Node:
     if (id, content) in known:
         return known[id, content]
-    stored = store.get(id)
+    try:
+        stored, state = store.get(id), "missing"
+    except Corrupt:
+        stored, state = None, "damaged"
     if stored is None:
-        node = Node(str(id), "?", None, content, "missing", ())
+        node = Node(str(id), "?", None, content, state, ())
     else:
         m = stored.manifest
         inputs = tuple(_node(store, parse_id(given.id), given.content, known) for given in m.inputs)

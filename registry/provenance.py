@@ -10,7 +10,7 @@ PACKAGES = ("rft-datasets", "polars", "duckdb", "pyarrow", "rapidfuzz", "dataset
 
 
 def provenance(folder: Path, seconds: float) -> dict[str, Any]:
-    """Return the facts recorded in artifact.json about how it was made."""
+    """Return the facts recorded in artifact.json about how it was made; the commit is that of the catalog's `folder`."""
     return {
         **_git(folder),
         "python": platform.python_version(),

@@ -6,7 +6,7 @@ A row that cannot be read is not lost: it comes out with its line number, a reas
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
@@ -27,33 +27,35 @@ class Record(NamedTuple):
     detail: str | None = None
 
 
-def read_records(file: BinaryIO, name: str) -> Iterator[Record]:
-    """Yield the records of an open file; blank lines are skipped.
+def read_records(file: BinaryIO, name: str, wanted: Set[str]) -> Iterator[Record]:
+    """Yield the records of an open file; blank lines are skipped. Of Parquet only `wanted` columns are read, others are null.
 
     Raises InputError, naming the file, if it is neither JSON lines nor Parquet, or ends in the middle.
     """
     start = file.read(4)
     file.seek(0)
     if start[:2] != b"\x1f\x8b":
-        yield from _parquet(file, name) if start == b"PAR1" else _json_lines(file, name)
+        yield from _parquet(file, name, wanted) if start == b"PAR1" else _json_lines(file, name)
         return
     with gzip.open(file) as unpacked:
         try:
             start = unpacked.peek(4)[:4]
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{name}: the gzip data is damaged ({error}). Make the file again.") from error
-        yield from _parquet(unpacked, name) if start == b"PAR1" else _json_lines(unpacked, name)
+        yield from _parquet(unpacked, name, wanted) if start == b"PAR1" else _json_lines(unpacked, name)
 
 
-def _parquet(file: BinaryIO | gzip.GzipFile, name: str) -> Iterator[Record]:
+def _parquet(file: BinaryIO | gzip.GzipFile, name: str, wanted: Set[str]) -> Iterator[Record]:
     try:
         # Parquet is read from its end: gzipped, it is unpacked first.
         table = pq.ParquetFile(io.BytesIO(file.read()) if isinstance(file, gzip.GzipFile) else file)
+        names = table.schema_arrow.names
+        read, others = [n for n in names if n in wanted], dict.fromkeys(n for n in names if n not in wanted)
         line = 0
-        for batch in table.iter_batches():
-            for fields in batch.to_pylist():
+        for batch in table.iter_batches(columns=read):
+            for fields in batch.to_pylist() if read else [{}] * batch.num_rows:
                 line += 1
-                yield Record(line, fields)
+                yield Record(line, {**fields, **others})
     except (pa.ArrowException, ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: the Parquet data is damaged ({error}). Make the file again.") from error
 

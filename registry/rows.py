@@ -54,10 +54,6 @@ class Shape:
                 raise InputError(f"{where}: {nulls} of {fitted.height} {self.name} rows have no {name}.")
         return fitted
 
-    def has(self, frame: pl.DataFrame) -> bool:
-        """Return whether `frame` has every column of this shape."""
-        return set(self.columns) <= set(frame.columns)
-
 
 QUESTIONS = Shape(
     "QUESTIONS",
@@ -157,8 +153,6 @@ ROW_SHAPES = {shape.name: shape for shape in (QUESTIONS, SAMPLES, TRAINING, TEXT
 
 # What a maker's signature says of its inputs and its result; the plan checks one against the other.
 Questions = Annotated[pl.DataFrame, QUESTIONS]
-Samples = Annotated[pl.DataFrame, SAMPLES]
-Training = Annotated[pl.DataFrame, TRAINING]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow.parquet as pq
 
-from registry.errors import InputError, NotFound, UsageError
+from registry.errors import InputError, NotFound, OutOfResources, UsageError
 from registry.provenance import provenance
 from registry.recipe import MAKERS, Recipe, recorded
 from registry.rows import DROPS, PATH_STATS, ROW_SHAPES, VERDICTS, ContentHash, Input, Shape, Tables
@@ -288,6 +289,10 @@ def _mapped(chunks: list[_Chunk], options: Options, rows: int) -> Iterator[Table
                     yield waiting.pop(0).result()
             while waiting:
                 yield waiting.pop(0).result()
+        except BrokenProcessPool as error:
+            raise OutOfResources(
+                "a worker was killed, most likely for lack of memory. Build with fewer at a time: RFT_WORKERS=1, or a smaller RFT_CHUNK."
+            ) from error
         finally:
             for future in waiting:
                 future.cancel()

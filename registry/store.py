@@ -96,6 +96,11 @@ class Store:
 
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
+        if bad := sorted(set("*?[") & set(str(self.home))):
+            # Polars and DuckDB take these for patterns and would read other folders' files.
+            raise RftError(
+                f"the store cannot lie in {self.home}: its path has {' '.join(bad)} in it. --home or RFT_HOME names another."
+            )
         self.artifacts = self.home / "artifacts"
         self.temporary = self.home / "tmp"
         self.seen = self.home / "seen"

@@ -194,3 +194,28 @@ def test_a_file_that_is_lost_later_is_named_and_verify_is_offered(full):
     (full.stored("set@1").folder / "rows.parquet").unlink()
     with pytest.raises(RftError, match="rft verify"):
         registry.sql('select * from "set@1"')
+
+
+def test_a_file_that_comes_back_is_found_again(full):
+    registry = open_registry(full.store.home)
+    file = full.stored("set@2").folder / "rows.parquet"
+    aside = full.folder / "aside"
+    file.rename(aside)
+    assert registry.artifacts().height == 5
+    with pytest.raises(RftError, match="set@2"):
+        registry.sql('select * from "set@2"')
+    aside.rename(file)
+    assert registry.sql('select count(*) as n from "set@2"')["n"][0] == 7
+    assert registry.artifacts().height == 5
+
+
+def test_lost_counts_do_not_stop_what_is_built_later(full):
+    registry = open_registry(full.store.home)
+    registry.artifacts()
+    (full.stored("set@1").folder / "path_stats.parquet").unlink()
+    full.add("half@1: {builder: fraction, inputs: [six@1], params: {denominator: 2, seed: 1}}")
+    full.build("half")
+    assert registry.artifacts().height == 6
+    assert registry.sql("select count(*) as n from path_stats where name = 'set'")["n"][0] == 6
+    assert "no such thing" not in registry
+    assert "Bad@1" not in registry

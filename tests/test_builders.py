@@ -467,8 +467,6 @@ def test_a_fraction_is_chosen_by_hash_and_not_from_the_start() -> None:
 @pytest.mark.parametrize(
     ("denominator", "part", "message"),
     [
-        (0, "in", "denominator is 0; it must be 1 or more"),
-        (-2, "in", "denominator is -2"),
         (101, "in", r"1 of 101 of 100 rows \(in\) is none\. Choose a smaller denominator"),
         (1, "out", r"1 of 1 of 100 rows \(out\) is none\. Choose a larger denominator"),
     ],
@@ -1003,3 +1001,41 @@ def test_samples_are_the_same_however_many_rows_are_held_at_once(workspace: Work
         workspace.build(f"s@{version}")
         contents.append(workspace.made(f"s@{version}").manifest.content)
     assert len(set(contents)) == 1
+
+
+def test_an_answer_and_a_solution_that_differ_are_refused(make: Make, workspace: Workspace) -> None:
+    rows = [
+        SIX[0],
+        {"question": "One?", "answer": "5", "response": "So\n#### 6"},
+        {"question": "Two?", "answer": "6.0", "response": "#### 6"},
+    ]
+    workspace.write("q.jsonl", rows)
+    made = make("q@1: {builder: questions_file, params: {path: q.jsonl, sha256: ?, max_refused: 0.5}}")
+    assert made.manifest.drops == {"answers_differ": 1}
+    assert made.drops is not None
+    assert made.drops["detail"].to_list() == ["answer is 5, the solution ends in 6"]
+
+
+def test_samples_of_no_model_and_of_one_called_like_the_artifact_are_refused(make: Make, workspace: Workspace) -> None:
+    workspace.write("s.jsonl", [SAMPLE, SAMPLE | {"model": "mine"}])
+    make("mine@1: {builder: samples_file, inputs: [six@1], params: {path: s.jsonl, sha256: ?}}")
+    for line in ("k@1: {builder: rejection, inputs: [six@1, mine@1]}", "e@1: {eval: gsm8k, inputs: [six@1, mine@1]}"):
+        with pytest.raises(InputError, match="a model called mine and samples of no model"):
+            make(line)
+
+
+def test_sets_of_different_tolerance_make_no_union(make: Make, workspace: Workspace) -> None:
+    workspace.write("s.jsonl", [SAMPLE])
+    make(SAMPLES_LINE % ("s.jsonl", 0))
+    make("a@1: {builder: rejection, inputs: [six@1, s@1]}")
+    make("b@1: {builder: rejection, inputs: [six@1, s@1], params: {tolerance: 0.5}}")
+    with pytest.raises(InputError, match="must have one tolerance"):
+        make("u@1: {builder: union, inputs: [a@1, b@1]}")
+
+
+def test_a_parquet_column_that_is_not_read_cannot_stop_an_import(make: Make, workspace: Workspace) -> None:
+    frame = pl.DataFrame({**{name: [row[name] for row in SIX] for name in ("question", "answer")}, "when": [2**62] * 6})
+    frame.with_columns(pl.col("when").cast(pl.Datetime("ms"))).write_parquet(workspace.folder / "q.parquet")
+    made = make("q@1: {builder: questions_file, params: {path: q.parquet, sha256: ?}}")
+    assert made.manifest.rows == 6
+    assert made.manifest.facts["notes"] == ["ignored columns: when"]

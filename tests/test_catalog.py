@@ -371,7 +371,6 @@ ADDED = {
         "datasets:\n  a@1:\n    builder: b\n    params:\n      text: |\n        one\n\n        # two\n\nevals:\n",
         f"datasets:\n  a@1:\n    builder: b\n    params:\n      text: |\n        one\n\n        # two\n\n  {LINE}\nevals:\n",
     ),
-    "after a line that is not finished": ("datasets:\n  a@1:\n", f"datasets:\n  a@1:\n  {LINE}\n"),
     "keeping Windows line ends": (
         "datasets:\r\n  a@1: {builder: b} # é\r\n",
         f"datasets:\r\n  a@1: {{builder: b}} # é\r\n  {LINE}\r\n",
@@ -388,7 +387,7 @@ def test_a_line_is_added_and_every_other_byte_stays(tmp_path: Path, before: str 
     file = tmp_path / "catalog.yaml"
     if before is not None:
         file.write_bytes(before.encode())
-    catalog.add_line(file, "datasets", LINE)
+    catalog.add_lines(file, [("datasets", LINE)], {})
     assert file.read_bytes().decode() == after
     assert "new@1" in yaml.safe_load(after)["datasets"]
     assert [path.name for path in tmp_path.iterdir()] == ["catalog.yaml"]
@@ -401,15 +400,15 @@ def test_a_section_that_cannot_take_a_line_is_left_as_it_is(tmp_path: Path, text
     file = tmp_path / "catalog.yaml"
     file.write_text(text)
     with pytest.raises(CatalogError, match=r"catalog\.yaml: write datasets in block form(?s:.*)new@1"):
-        catalog.add_line(file, "datasets", LINE)
+        catalog.add_lines(file, [("datasets", LINE)], {})
     assert file.read_text() == text
 
 
 def test_no_line_is_added_to_a_file_that_is_not_yaml(tmp_path: Path) -> None:
     file = tmp_path / "catalog.yaml"
     file.write_text("datasets: {\n")
-    with pytest.raises(CatalogError, match=r"catalog\.yaml:2: not YAML"):
-        catalog.add_line(file, "datasets", LINE)
+    with pytest.raises(CatalogError, match=r"catalog\.yaml with the new lines:2: not YAML"):
+        catalog.add_lines(file, [("datasets", LINE)], {})
     assert file.read_text() == "datasets: {\n"
 
 
@@ -418,7 +417,7 @@ def test_adding_a_line_keeps_the_rights_of_the_file_and_follows_a_link(tmp_path:
     file.write_text("datasets:\n")
     file.chmod(0o640)
     link.symlink_to(file)
-    catalog.add_line(link, "datasets", LINE)
+    catalog.add_lines(link, [("datasets", LINE)], {})
     assert link.is_symlink()
     assert file.read_text() == f"datasets:\n  {LINE}\n"
     assert file.stat().st_mode & 0o777 == 0o640
@@ -426,8 +425,8 @@ def test_adding_a_line_keeps_the_rights_of_the_file_and_follows_a_link(tmp_path:
 
 def test_lines_added_one_after_another_are_all_read(workspace: Workspace) -> None:
     for n in range(1, 6):
-        catalog.add_line(workspace.file, "datasets", f"half@{n}: {HALF}")
-        catalog.add_line(workspace.file, "evals", f"e@{n}: {{eval: gsm8k, inputs: []}}")
+        catalog.add_lines(workspace.file, [("datasets", f"half@{n}: {HALF}")], {})
+        catalog.add_lines(workspace.file, [("evals", f"e@{n}: {{eval: gsm8k, inputs: []}}")], {})
     read = catalog.read(workspace.file)
     assert [str(id) for id in read.named("half")] == [f"half@{n}" for n in range(1, 6)]
     assert [str(id) for id in read.named("e")] == [f"e@{n}" for n in range(1, 6)]

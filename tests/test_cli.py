@@ -484,19 +484,83 @@ def test_a_build_that_fails_says_what_was_done_before(tmp_path):
     assert "s@1: samples.jsonl is not the file the line means" in err
 
 
-def test_an_eval_line_takes_as_many_draws_as_there_are(tmp_path):
+@pytest.mark.parametrize("draws", [(0, 2, 4), (1, 2, 3), (10**6, 10**6 + 1, 10**6 + 2)])
+def test_an_eval_of_draws_that_are_not_numbered_from_0_is_not_written(tmp_path, draws):
     write_data(tmp_path)
-    write_jsonl(
-        tmp_path / "ids.jsonl",
-        [{"question": QUESTIONS[q]["question"], "draw": 10**6 + d, "completion": text} for q, d, text, _ in SAMPLES],
-    )
+    rows = [{"question": QUESTIONS[q]["question"], "draw": draws[d], "completion": text} for q, d, text, _ in SAMPLES]
+    write_jsonl(tmp_path / "odd.jsonl", rows)
     rft("init", cwd=tmp_path)
     rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
-    _, err = rft("import", "ids.jsonl", "--as", "s", "--questions", "toys", "--eval", "e", cwd=tmp_path)
-    assert "params: {k: 3}" in err
-    _, err = rft("build", "e", cwd=tmp_path)
-    assert "note: draws begin at 1000000" in err
-    assert "note: 9 draws are missing and count as wrong" in err
+    before = (tmp_path / "catalog.yaml").read_text()
+    _, err = rft("import", "odd.jsonl", "--as", "s", "--questions", "toys", "--eval", "e", cwd=tmp_path, code=1)
+    assert "Number the draws of each question from 0" in err
+    assert (tmp_path / "catalog.yaml").read_text() == before
+    rft("import", "odd.jsonl", "--as", "s", "--questions", "toys", cwd=tmp_path)  # a set can be made of them
+    _, err = rft("build", "s", cwd=tmp_path)
+    assert ("note: draws begin at" in err) == (draws[0] > 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--as", "human"], "the name human is taken"),
+        (["--as", "toy-eval"], "toy-eval is a"),
+        (["--as", "s", "--rejection", "toy-eval"], "toy-eval is a"),
+        (["--as", "s@dev", "--rejection", "r"], "is released and cannot use s@dev"),
+    ],
+)
+def test_an_import_never_writes_a_line_that_the_catalog_would_refuse(tmp_path, built, words, why):
+    write_data(tmp_path)
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text((built / "catalog.yaml").read_text())
+    before = catalog.read_text()
+    _, err = rft("import", "samples.jsonl", "--questions", "toys", *words, cwd=tmp_path, code=1)
+    assert why in err
+    assert catalog.read_text() == before
+    rft("plan", cwd=tmp_path)
+
+
+def test_small_shares_are_written_as_numbers(tmp_path):
+    write_data(tmp_path)
+    rft("init", cwd=tmp_path)
+    rft("import", "questions.jsonl", "--as", "toys", "--max-refused", "0.00001", cwd=tmp_path)
+    assert "max_refused: 0.00001" in (tmp_path / "catalog.yaml").read_text()
+    rft("build", "toys", cwd=tmp_path)
+
+
+def test_text_from_files_cannot_move_the_cursor_in_notes(tmp_path):
+    write_jsonl(tmp_path / "q.jsonl", [{"question": "2+2?", "answer": "#### 4", "\x1b[31mRED": 1}])
+    rft("init", cwd=tmp_path)
+    printed = (
+        rft("import", "q.jsonl", "--as", "q", cwd=tmp_path) + rft("build", "q", cwd=tmp_path) + rft("show", "q", cwd=tmp_path)
+    )
+    assert not any("\x1b" in text for text in printed)
+    assert any("\\x1b[31mRED" in text for text in printed)
+
+
+def test_a_home_whose_path_is_a_pattern_is_refused(built):
+    assert "its path has * in it" in rft("ls", "--home", "a*b", cwd=built, code=1)[1]
+
+
+def test_head_by_verdict_refuses_texts_that_were_not_graded(tmp_path):
+    write_data(tmp_path)
+    rft("init", cwd=tmp_path)
+    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    rft("import", "samples.jsonl", "--as", "s@dev", "--questions", "toys", cwd=tmp_path)
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(catalog.read_text() + "  r@dev: {builder: rejection, inputs: [toys@1, s@dev]}\n")
+    rft("build", "r", cwd=tmp_path)
+    rft("head", "r", "--verdict", "kept", cwd=tmp_path)
+    lines = (tmp_path / "samples.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "samples.jsonl").write_text("".join(reversed(lines)).replace("12", "13"))
+    import hashlib
+
+    old, new = (
+        hashlib.sha256(data).hexdigest() for data in ("".join(lines).encode(), (tmp_path / "samples.jsonl").read_bytes())
+    )
+    catalog.write_text(catalog.read_text().replace(old, new))
+    rft("build", "s@dev", cwd=tmp_path)
+    assert "s@dev is changed" in rft("head", "r", "--verdict", "kept", cwd=tmp_path, code=6)[1]
 
 
 def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path):

@@ -221,8 +221,3 @@ def test_a_type_that_does_not_fit_is_refused(draw: list[Any]) -> None:
 def test_no_rows_fit_every_shape() -> None:
     for shape in (QUESTIONS, SAMPLES, TRAINING):
         assert shape.fit(pl.DataFrame(schema=shape.columns), "here").height == 0
-
-
-def test_a_frame_has_a_shape_if_it_has_its_columns() -> None:
-    assert QUESTIONS.has(pl.DataFrame(schema={**QUESTIONS.columns, "x": pl.Int64}))
-    assert not TRAINING.has(pl.DataFrame(schema=QUESTIONS.columns))
