@@ -143,7 +143,9 @@ def _update(
         connection.execute("insert into _about values (?, ?)", [LAYOUT, str(store.artifacts)])
     gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
     new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]
-    for id in {*gone, *new}:
+    # A damaged artifact has rows but no stamp: it is new to every opener, and written anew.
+    listed = {ArtifactId(*row) for row in connection.execute("select name, version from artifacts").fetchall()}
+    for id in {*gone, *listed.intersection(new)}:
         for table in ("artifacts", "_stamps", "inputs", "drops_by_reason", "scores"):
             connection.execute(f"delete from {table} where name = ? and version = ?", list(id))
         for suffix in ("", "/verdicts", "/drops", "/loss"):
