@@ -2,13 +2,13 @@
 
 import random
 import re
-import time
 from fractions import Fraction
 from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
+from conftest import least_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -278,10 +278,8 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_response_takes_long(name, mode):
     text = pl.Series([HOSTILE[name]])
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        answer = read_answers(text, mode)["answer"]
-        is_right(answer, pl.Series(["1"]), mode, tolerance=0.0)
-        times.append(time.process_time() - start)
-    assert min(times) < 1.0  # seconds of processor time; benchmarks/hostile.py holds the real bound
+
+    def grade():
+        is_right(read_answers(text, mode)["answer"], pl.Series(["1"]), mode, tolerance=0.0)
+
+    assert least_seconds(grade) < 1.0  # benchmarks/hostile.py holds the real bound

@@ -51,6 +51,13 @@ def write_data(folder):
     write_jsonl(folder / "samples.jsonl", samples)
 
 
+def start_project(folder):
+    """Make a new project whose catalog has the toy questions (not yet built)."""
+    write_data(folder)
+    rft("init", cwd=folder)
+    rft("import", "questions.jsonl", "--as", "toys", cwd=folder)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """A folder with a catalog made by `rft import`, everything built."""
@@ -76,9 +83,7 @@ def built(tmp_path_factory):
 
 
 def test_two_commands_lead_from_a_file_of_completions_to_a_rejection_set(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     out, err = rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", "--rejection", "r", cwd=tmp_path)
     assert "9 rows, 0 refused" in out
     assert "r@1: {builder: rejection, inputs: [toys@1, s@1]}" in err
@@ -111,9 +116,7 @@ def test_an_unknown_name_offers_near_ones(built):
 
 
 def test_a_dry_run_builds_nothing(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     out, _ = rft("build", "toys", "--dry-run", cwd=tmp_path)
     assert out == "toys@1\n"
     out, _ = rft("ls", "--json", cwd=tmp_path)
@@ -121,9 +124,7 @@ def test_a_dry_run_builds_nothing(tmp_path):
 
 
 def test_plan_exits_6_when_a_line_was_edited_and_build_refuses_with_3(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("build", "toys", cwd=tmp_path)
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(catalog.read_text().replace('"questions.jsonl", sha256', '"questions.jsonl", max_refused: 0.5, sha256'))
@@ -231,9 +232,7 @@ def test_diff_of_a_set_with_itself_is_identical(built):
 
 
 def test_diff_counts_rows_paths_and_solved_questions(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", "--rejection", "r", cwd=tmp_path)
     with (tmp_path / "catalog.yaml").open("a") as catalog:
         catalog.write("  one@1: {builder: rejection, inputs: [toys@1, s@1], params: {k: 1, same_as_human: keep}}\n")
@@ -245,9 +244,7 @@ def test_diff_counts_rows_paths_and_solved_questions(tmp_path):
 
 
 def test_a_flipped_byte_is_corrupt_for_verify_plan_and_load(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("build", "toys", cwd=tmp_path)
     rft("verify", cwd=tmp_path)
     file = tmp_path / ".rft/artifacts/toys/1/rows.parquet"
@@ -266,9 +263,7 @@ def test_a_flipped_byte_is_corrupt_for_verify_plan_and_load(tmp_path):
 
 
 def test_rm_refuses_what_something_depends_on(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", cwd=tmp_path)
     rft("build", "s", cwd=tmp_path)
     _, err = rft("rm", "toys@1", cwd=tmp_path, code=3)
@@ -278,9 +273,7 @@ def test_rm_refuses_what_something_depends_on(tmp_path):
 
 
 def test_gc_lists_first_and_removes_with_yes(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("build", "toys", cwd=tmp_path)
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("\n".join(line for line in catalog.read_text().splitlines() if "toys" not in line))
@@ -316,9 +309,7 @@ def test_import_of_a_bad_file_writes_no_line(tmp_path):
 
 
 def test_import_takes_the_next_free_version(built, tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     _, err = rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
     assert "toys@2:" in err
     _, err = rft("import", "questions.jsonl", "--as", "toys@2", cwd=tmp_path, code=1)
@@ -452,17 +443,13 @@ def test_a_catalog_that_is_not_there_is_an_error_even_if_only_its_folder_is_need
 
 
 def test_settings_that_are_no_numbers_are_usage_errors(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     _, err = rft("build", "toys", cwd=tmp_path, code=2, RFT_WORKERS="many")
     assert "RFT_WORKERS is 'many'" in err
 
 
 def test_a_damaged_artifact_can_be_made_again_under_those_made_from_it(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", cwd=tmp_path)
     rft("build", "s", cwd=tmp_path)
     (tmp_path / ".rft/artifacts/toys/1/rows.parquet").unlink()
@@ -473,9 +460,7 @@ def test_a_damaged_artifact_can_be_made_again_under_those_made_from_it(tmp_path)
 
 
 def test_a_build_that_fails_says_what_was_done_before(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", cwd=tmp_path)
     rft("rm", "toys@1", cwd=tmp_path)
     (tmp_path / "samples.jsonl").write_text("changed\n")
@@ -543,9 +528,7 @@ def test_a_home_whose_path_is_a_pattern_is_refused(built):
 
 
 def test_head_by_verdict_refuses_texts_that_were_not_graded(tmp_path):
-    write_data(tmp_path)
-    rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
+    start_project(tmp_path)
     rft("import", "samples.jsonl", "--as", "s@dev", "--questions", "toys", cwd=tmp_path)
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(catalog.read_text() + "  r@dev: {builder: rejection, inputs: [toys@1, s@dev]}\n")
