@@ -547,12 +547,13 @@ def test_head_by_verdict_refuses_texts_that_were_not_graded(tmp_path):
 
 
 def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path):
-    rows = [{"question": q["question"], "completion": f"{d}: {q['answer']}"} for q in QUESTIONS for d in range(8000)]
-    write_data(tmp_path)
-    write_jsonl(tmp_path / "many.jsonl", rows)
+    # A chunk for each of 1,500 questions: far more work than can be over when the signal comes.
+    numbers = range(1500)
+    write_jsonl(tmp_path / "q.jsonl", [{"question": f"What is {n} + 1?", "answer": f"#### {n + 1}"} for n in numbers])
+    write_jsonl(tmp_path / "s.jsonl", [{"question": f"What is {n} + 1?", "completion": f"#### {n + 1}"} for n in numbers])
     rft("init", cwd=tmp_path)
-    rft("import", "questions.jsonl", "--as", "toys", cwd=tmp_path)
-    rft("import", "many.jsonl", "--as", "s", "--questions", "toys", "--rejection", "r", cwd=tmp_path)
+    rft("import", "q.jsonl", "--as", "q", cwd=tmp_path)
+    rft("import", "s.jsonl", "--as", "s", "--questions", "q", "--rejection", "r", cwd=tmp_path)
     rft("build", "s", cwd=tmp_path)
     for wait in (0.0, 0.1, 0.3, 0.6):
         process = subprocess.Popen(
@@ -569,9 +570,6 @@ def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path):
         time.sleep(wait)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the command and its workers
         _, err = process.communicate(timeout=60)
-        if process.returncode == 0:
-            rft("rm", "r@1", cwd=tmp_path)
-            continue
         assert process.returncode == 130, err
         assert "Traceback" not in err
         assert "Fatal" not in err
