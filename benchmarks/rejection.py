@@ -120,7 +120,8 @@ def _build(folder: Path, home: Path, *names: str, workers: int = 0) -> dict[str,
     from registry import catalog
     from registry.names import parse_id
     from registry.plan import plan
-    from registry.run import Options, build
+    from registry.run import build
+    from registry.running import Options
     from registry.store import Store
 
     lines, store = catalog.read(folder / "catalog.yaml"), Store(home)

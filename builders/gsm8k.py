@@ -4,19 +4,16 @@
 """
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import polars as pl
-from pydantic import StringConstraints
 
 from eval.answers import read_answers
-from registry.errors import InputError, RemoteError
+from registry.errors import InputError
+from registry.hub import Revision, snapshot
 from registry.rows import QUESTIONS, Questions, question_id
 
 EDITION = 1
-
-Revision = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}$")]  # a commit: a branch would move
 
 ROWS = {"train": 7473, "test": 1319}  # of the official release
 
@@ -25,41 +22,11 @@ def _from_hub(repo: str, split: str, revision: str) -> pl.DataFrame:
     from datasets import Dataset, disable_progress_bars  # 0.7 s to import
 
     # Not load_dataset(repo, revision=...): without a network that gives the latest revision in the cache, whichever it is.
-    files = _cached(repo, split, revision) or _downloaded(repo, split, revision)
-    if not files:
-        raise RemoteError(f"{repo} at {revision[:12]} has no {_pattern(split)}. Check the revision.")
+    pattern = f"main/{split}-*.parquet"
+    folder = snapshot(repo, revision, [pattern], kind="dataset")
     disable_progress_bars()
-    frame: pl.DataFrame = Dataset.from_parquet([str(file) for file in files]).to_polars()
+    frame: pl.DataFrame = Dataset.from_parquet([str(file) for file in sorted(folder.glob(pattern))]).to_polars()
     return frame
-
-
-def _pattern(split: str) -> str:
-    return f"main/{split}-*.parquet"
-
-
-def _cached(repo: str, split: str, revision: str) -> list[Path]:
-    try:
-        return _snapshot(repo, split, revision, local_files_only=True)
-    except FileNotFoundError:  # nothing of this revision was ever downloaded
-        return []
-
-
-def _downloaded(repo: str, split: str, revision: str) -> list[Path]:
-    try:
-        return _snapshot(repo, split, revision, local_files_only=False)
-    except OSError as error:  # the Hub client's errors are OSErrors
-        raise RemoteError(
-            f"{repo} at {revision[:12]} could not be loaded: {str(error).rstrip('.')}. Check the network and the revision; once loaded, it is read from the cache."
-        ) from error
-
-
-def _snapshot(repo: str, split: str, revision: str, *, local_files_only: bool) -> list[Path]:
-    from huggingface_hub import snapshot_download
-
-    folder = snapshot_download(
-        repo, repo_type="dataset", revision=revision, allow_patterns=_pattern(split), local_files_only=local_files_only
-    )
-    return sorted(Path(folder).glob(_pattern(split)))
 
 
 def build(

@@ -66,7 +66,7 @@ def evaluate(
         name = model or samples.id.split("@")[0]
         missing += asked.height * k - draws.height
         for metric, values in _metrics(draws, asked, k, mode):
-            low, high = _interval(values, seed)
+            low, high = interval(values, seed)
             scores.append(
                 {
                     "model": name,
@@ -127,7 +127,7 @@ def _majority(draws: pl.DataFrame, mode: Mode) -> pl.DataFrame:
     return ranked.group_by("question_id", maintain_order=True).first().select("question_id", "value")
 
 
-def _interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+def interval(values: np.ndarray, seed: int) -> tuple[float, float]:
     """Return the 2.5 and 97.5 percentiles of the mean over resampled questions."""
     rng = np.random.default_rng(seed)
     n = len(values)

@@ -176,6 +176,15 @@ def build(
     names: SomeNames = None,
     all_: Annotated[bool, typer.Option("--all", help="Everything in the catalog.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built, and build nothing.")] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="What generates samples: vllm, openai or transformers (RFT_ENGINE).")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The OpenAI-compatible server of the engine openai (RFT_BASE_URL).")
+    ] = None,
+    served_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What that server calls the model (RFT_SERVED_MODEL).")
+    ] = None,
     catalog: CatalogFile = None,
     home: Home = None,
     json: Json = False,
@@ -185,15 +194,20 @@ def build(
     from registry.plan import needed, select
     from registry.progress import bar
     from registry.run import build as make
-    from registry.run import keep_log
+    from registry.run import keep_log, preview
+    from registry.running import Options
 
     if not names and not all_:
         raise UsageError("name what to build, or say --all. `rft plan` lists the names.")
     lines, store, steps = Place(catalog, home).plan()
     targets = list(steps.values()) if all_ else select(steps, names or [])
     todo = needed(steps, targets)
+    options = Options.of_environment(engine=engine, base_url=base_url, served_model=served_model)
     if dry_run:
         print_json([str(step.id) for step in todo]) if json else print("\n".join(str(step.id) for step in todo))
+        for step in todo:
+            if shown := preview(step.recipe, store, lines.folder, options):
+                say(f"\n{step.id}: {shown}")
         return
     if swept := store.sweep():
         say(f"removed what {swept} interrupted build{'s' * (swept > 1)} left behind")
@@ -202,7 +216,7 @@ def build(
     for place, step in enumerate(todo, 1):
         try:
             with bar(f"{step.id}", quiet=quiet) as progress:
-                built = make(step.recipe, store, lines.folder, progress=progress)
+                built = make(step.recipe, store, lines.folder, options=options, progress=progress)
         except RftError:
             if len(todo) > 1:
                 say(f"{len(done)} of {len(todo)} built; what follows was not tried")
@@ -233,7 +247,14 @@ def _built(built: "Built") -> dict[str, Any]:
 def _say_built(built: "Built", number: int, of: int) -> None:
     m = built.manifest
     same = "" if built.new else "  (another build had just registered the same)"
-    say(f"[{number}/{of}] {m.id}  {m.rows:,} rows  {built.seconds:.1f} s{same}")
+    size = (
+        f"loss {m.facts['loss']:.3f}"
+        if m.kind == "model" and "loss" in m.facts
+        else m.kind
+        if m.kind == "model"
+        else f"{m.rows:,} rows"
+    )
+    say(f"[{number}/{of}] {m.id}  {size}  {built.seconds:.1f} s{same}")
     if m.drops:
         say(
             "      not kept: "
@@ -320,7 +341,10 @@ def ls(
     from registry.names import ArtifactId
     from registry.text import size
 
-    rows = [(str(ArtifactId(n, v)), kind, maker, count, size(b), at) for n, v, kind, maker, count, b, at in found]
+    rows = [
+        (str(ArtifactId(n, v)), kind, maker, None if kind == "model" else count, size(b), at)
+        for n, v, kind, maker, count, b, at in found
+    ]
     print_table(["artifact", "kind", "maker", "rows", "size", "built at (UTC)"], rows)
     if not rows:
         say(
@@ -346,9 +370,9 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
         ("made by", f"{m.maker} (edition {m.edition})"),
         *((f"input {i}", f"{given.id}  {given.content[:12]}") for i, given in enumerate(m.inputs, 1)),
         *((f"  {key}", cell(value) if not isinstance(value, str) else value) for key, value in m.params.items()),
-        ("rows", f"{m.rows:,} {m.rows_are or ''}"),
+        *([("rows", f"{m.rows:,} {m.rows_are or ''}")] if m.kind != "model" else []),
         *((f"  {reason}", f"{n:,} not kept") for reason, n in m.drops.items()),
-        *((key, ", ".join(map(str, value)) if isinstance(value, list) else value) for key, value in m.facts.items()),
+        *((key, _fact(key, value)) for key, value in m.facts.items()),
         ("content", m.content),
         *(("file", f"{file.name}  {size(file.bytes)}  sha256 {file.sha256[:12]}") for file in m.files),
         ("built at", f"{m.built_at:%Y-%m-%d %H:%M:%S} UTC, in {m.provenance.get('seconds', 0):.1f} s"),
@@ -356,6 +380,20 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
     ]
     width = max(len(key) for key, _ in pairs)
     print(escaped("\n".join(f"{key.ljust(width)}  {value}" for key, value in pairs)))
+
+
+def _fact(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if name in ("padding", "mfu"):
+        return f"{value:.1%}"
+    return (
+        f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else f"{value:,.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 @app.command()
@@ -437,6 +475,42 @@ def _metric(metric: str, value: float) -> str:
 
 def _interval(row: dict[str, Any]) -> str:
     return f"{_metric(row['metric'], row['low'])} to {_metric(row['metric'], row['high'])}"
+
+
+@app.command()
+def models(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Compare models: pre-training loss, training set, distinct paths per question, greedy accuracy (maj1@1).
+
+    Models that differ only in their seed share a line: the mean, then each. The interval is a 95 % bootstrap over
+    questions and does not cover the choice of the seed.
+    """
+    from eval.scaling import scaling
+
+    registry = Place(catalog, home).registry()
+    ids = registry.select(names) if names else sorted(registry.store.stamps())
+    found = scaling(registry, ids)
+    if json:
+        print_json([row.as_dict() for row in found])
+        return
+    rows = [
+        (
+            r.models[0] + (f" and {len(r.models) - 1} more" if len(r.models) > 1 else ""),
+            None if r.loss is None else f"{r.loss:.3f}",
+            r.dataset,
+            r.rows,
+            r.paths,
+            r.steps,
+            None if r.maj1 is None else f"{r.maj1:.1%}",
+            None if r.low is None or r.high is None else f"{r.low:.1%} to {r.high:.1%}",
+            " ".join(f"{one:.1%}" for one in r.each) if len(r.each) > 1 else "",
+        )
+        for r in found
+    ]
+    columns = ["model", "loss", "trained on", "rows", "paths/question", "steps", "maj1@1", "95 % interval", "each seed"]
+    several = any(row[-1] for row in rows)
+    print_table(columns if several else columns[:-1], rows if several else [row[:-1] for row in rows])
+    if not rows:
+        say("no model is built yet.")
 
 
 @app.command()

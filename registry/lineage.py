@@ -36,7 +36,8 @@ def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[Artifact
     else:
         m = stored.manifest
         inputs = tuple(_node(store, parse_id(given.id), given.content, known) for given in m.inputs)
-        node = Node(str(id), m.maker, m.rows, content, "" if m.content == content else "changed", inputs)
+        rows = None if m.kind == "model" else m.rows
+        node = Node(str(id), m.maker, rows, content, "" if m.content == content else "changed", inputs)
     known[id, content] = node
     return node
 

@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from registry.run import Progress
+    from registry.running import Progress
 
 EVERY = 10.0  # seconds
 
 
 @contextmanager
-def bar(title: str, *, quiet: bool) -> "Iterator[Progress | None]":
-    """Yield a function to call with (questions done, questions in all, rows so far); None if `quiet`."""
+def bar(title: str, *, quiet: bool) -> "Iterator[Progress]":
+    """Yield a function to call with how much is done, of how much, what is counted, and what else there is to say."""
+    from registry.running import nothing
+
     if quiet:
-        yield None
+        yield nothing
     elif sys.stderr.isatty():
         yield from _on_terminal(title)
     else:
@@ -28,24 +30,30 @@ def _on_terminal(title: str) -> "Iterator[Progress]":
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[says]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(title, total=None, rows=0)
-        yield lambda done, of, rows: shown.update(task, completed=done, total=of or None, rows=rows)
+        task = shown.add_task(title, total=None, says="")
+        yield lambda done, of, unit, says: shown.update(
+            task, completed=done, total=of or None, says=_words(done, of, unit, says)
+        )
 
 
 def _lines(title: str) -> "Progress":
     last = time.monotonic()
 
-    def line(done: int, of: int, rows: int) -> None:
+    def line(done: int, of: int, unit: str, says: str) -> None:
         nonlocal last
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
-            print(f"{title}: {f'{done:,} of {of:,} questions, ' if of else ''}{rows:,} rows", file=sys.stderr)
+            print(f"{title}: {_words(done, of, unit, says)}", file=sys.stderr, flush=True)
 
     return line
+
+
+def _words(done: int, of: int, unit: str, says: str) -> str:
+    return f"{done:,}{f' of {of:,}' if of else ''} {unit}{', ' if says else ''}{says}"

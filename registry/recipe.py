@@ -2,7 +2,8 @@
 
 A dataset line means builders.<builder>.build(*inputs, **params), a model line trainers.<trainer>.train(...), an eval
 line eval.<eval>.evaluate(...). Positional parameters are artifacts, keyword-only ones the recipe; those that begin
-with an underscore are seams for tests and no line can name them.
+with an underscore are seams for tests and no line can name them. A keyword-only one annotated `Run` is how it runs: the
+engine fills it in, and it is no part of the recipe.
 """
 
 import importlib
@@ -12,17 +13,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any, get_args, get_origin
+from types import ModuleType, NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from registry.catalog import Catalog, Entry
 from registry.errors import CatalogError, near
+from registry.models import Model, files_hash
 from registry.names import ArtifactId
 from registry.rows import Input, Shape
-from registry.store import Kind, sha256_file
+from registry.running import Run
+from registry.store import Kind, files_in, sha256_file
 
 MAKERS: dict[Kind, tuple[str, str]] = {  # where the makers of a kind live, and what their function is called
     "dataset": ("builders", "build"),
@@ -38,6 +41,15 @@ class Location:
     """
 
 
+class Folder(Location):
+    """A Location that is a folder: the maker gets its path; `sha256` is taken over the list of (path, sha256) of its files."""
+
+
+def location_hash(path: Path) -> str:
+    """Return what a line's `sha256` must be for the file or folder at `path`."""
+    return files_hash(files_in(path)) if path.is_dir() else sha256_file(path)
+
+
 @dataclass(frozen=True)
 class Maker:
     """A maker's function and what its signature says."""
@@ -49,8 +61,8 @@ class Maker:
     inputs: tuple[inspect.Parameter, ...]
     rest: inspect.Parameter | None  # *samples
     params: Mapping[str, inspect.Parameter]
-    makes: Shape | None  # None: rows of the shape of its first input
-    takes: tuple[Shape | None, ...]
+    makes: Shape | None  # None: rows of the shape of its first input, or a model
+    run: str | None  # the name of the parameter that gets the Run
 
     @property
     def edition(self) -> int:
@@ -60,13 +72,24 @@ class Maker:
     def by_question(self) -> bool:
         return bool(getattr(self.module, "BY_QUESTION", False))
 
+    def input(self, position: int) -> Any:
+        """Return the annotation of the input at `position`, without `| None`."""
+        parameter = self.inputs[position] if position < len(self.inputs) else self.rest
+        annotation = parameter.annotation if parameter is not None else None
+        if get_origin(annotation) in (Union, UnionType):
+            annotation = next(a for a in get_args(annotation) if a is not NoneType)
+        return annotation
+
+    def takes_model(self, position: int) -> bool:
+        return self.input(position) is Model
+
     def takes_whole(self, position: int) -> bool:
         """Return whether the input at `position` is wanted as an Input (with its id and tables), not only as rows."""
-        parameter = self.inputs[position] if position < len(self.inputs) else self.rest
-        return parameter is not None and _bare(parameter.annotation) is Input
+        return _bare(self.input(position)) is Input
 
-    def shape_taken(self, position: int) -> Shape | None:
-        return self.takes[min(position, len(self.takes) - 1)]
+    def shapes_taken(self, position: int) -> tuple[Shape, ...]:
+        """Return the shapes of rows that the input at `position` may have; none: any."""
+        return _shapes(self.input(position))
 
 
 @dataclass(frozen=True)
@@ -77,6 +100,7 @@ class Recipe:
     maker: Maker
     params: Mapping[str, Any]
     location: str | None = None  # the name of the Location parameter, if there is one
+    folder: bool = False  # it is a Folder
 
 
 @cache
@@ -96,8 +120,10 @@ def find_maker(kind: Kind, name: str) -> Maker:
     positional = tuple(p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
     rest = next((p for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     params = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and not p.name.startswith("_")}
-    takes = tuple(_shape(p.annotation) for p in (*positional, *([rest] if rest else [])))
-    return Maker(name, kind, module, function, positional, rest, params, _shape(signature.return_annotation), takes)
+    run = next((p.name for p in params.values() if p.annotation is Run), None)
+    params.pop(run or "", None)
+    makes = next(iter(_shapes(signature.return_annotation)), None)
+    return Maker(name, kind, module, function, positional, rest, params, makes, run)
 
 
 def _known(package: str) -> list[str]:
@@ -112,10 +138,10 @@ def _known(package: str) -> list[str]:
     )
 
 
-def _shape(annotation: Any) -> Shape | None:
+def _shapes(annotation: Any) -> tuple[Shape, ...]:
     if get_origin(annotation) is Annotated:
-        return next((mark for mark in get_args(annotation)[1:] if isinstance(mark, Shape)), None)
-    return None
+        return tuple(mark for mark in get_args(annotation)[1:] if isinstance(mark, Shape))
+    return ()
 
 
 def _bare(annotation: Any) -> Any:
@@ -134,7 +160,8 @@ def bind(entry: Entry, catalog: Catalog) -> Recipe:
         raise CatalogError(
             f"{at}: {maker.name} has no parameter {unknown[0]!r}; it has {', '.join(maker.params) or 'none'}.{near(unknown[0], maker.params)}"
         )
-    location = next((name for name, p in maker.params.items() if p.annotation is Location), None)
+    location = next((name for name, p in maker.params.items() if p.annotation in (Location, Folder)), None)
+    folder = location is not None and maker.params[location].annotation is Folder
     params: dict[str, Any] = {}
     for name, parameter in maker.params.items():
         if name in entry.params:
@@ -144,14 +171,14 @@ def bind(entry: Entry, catalog: Catalog) -> Recipe:
             params[name] = parameter.default
         else:
             raise CatalogError(f"{at}: {maker.name} needs the parameter {name}.{_right_sha256(name, entry, catalog, location)}")
-    return Recipe(entry, maker, params, location)
+    return Recipe(entry, maker, params, location, folder)
 
 
 def _right_sha256(name: str, entry: Entry, catalog: Catalog, location: str | None) -> str:
     if name != "sha256" or location is None or location not in entry.params:
         return ""
     file = catalog.folder / str(entry.params[location])
-    return f" That of {file.name} is: sha256: {sha256_file(file)}" if file.is_file() else f" ({file} does not exist.)"
+    return f" That of {file.name} is: sha256: {location_hash(file)}" if file.exists() else f" ({file} does not exist.)"
 
 
 def _check_inputs(entry: Entry, maker: Maker, catalog: Catalog, at: str) -> None:
@@ -160,18 +187,24 @@ def _check_inputs(entry: Entry, maker: Maker, catalog: Catalog, at: str) -> None
         wanted = ", ".join([p.name for p in maker.inputs] + ([f"*{maker.rest.name}"] if maker.rest else []))
         raise CatalogError(f"{at}: {maker.name} takes the inputs ({wanted}); the line gives {given}.")
     for position, id in enumerate(entry.inputs):
-        if len(maker.takes) == 0:
-            break
-        shape, source = maker.shape_taken(position), catalog.get(id)
-        if shape is None or source is None:
+        shapes, source = maker.shapes_taken(position), catalog.get(id)
+        if source is None:
             continue
-        if source.kind == "model":
-            raise CatalogError(f"{at}: input {position + 1} must be {shape.name} rows; {id} is a model.")
+        if maker.takes_model(position) and source.kind != "model":
+            raise CatalogError(f"{at}: input {position + 1} must be a model; {id} is a {source.kind}.")
+        if source.kind == "model" and not maker.takes_model(position):
+            raise CatalogError(f"{at}: input {position + 1} must be {names(shapes)} rows; {id} is a model.")
+        if not shapes:
+            continue
         made = _made(source, catalog)
-        if made and shape.name != made.name:
-            raise CatalogError(f"{at}: input {position + 1} must be {shape.name} rows; {id} has {made.name} rows.")
+        if made and made not in shapes:
+            raise CatalogError(f"{at}: input {position + 1} must be {names(shapes)} rows; {id} has {made.name} rows.")
     if twice := [id for position, id in enumerate(entry.inputs) if id in entry.inputs[:position]]:
         raise CatalogError(f"{at}: the input {twice[0]} stands twice. Take one out.")
+
+
+def names(shapes: tuple[Shape, ...]) -> str:
+    return " or ".join(shape.name for shape in shapes) or "some kind of"
 
 
 def _made(entry: Entry, catalog: Catalog) -> Shape | None:

@@ -149,6 +149,18 @@ DROPS = Shape(
     },
     required=frozenset({"reason"}),
 )
+LOSS = Shape(
+    "LOSS",
+    {
+        "step": pl.Int64,
+        "epoch": pl.Float64,
+        "tokens": pl.Int64,
+        "split": pl.String,
+        "loss": pl.Float64,
+        "learning_rate": pl.Float64,
+    },
+    required=frozenset({"step", "tokens", "split", "loss"}),
+)
 ROW_SHAPES = {shape.name: shape for shape in (QUESTIONS, SAMPLES, TRAINING, TEXT, SCORES)}
 
 # What a maker's signature says of its inputs and its result; the plan checks one against the other.

@@ -1,23 +1,27 @@
 """Make an artifact: feed its maker, take out the rows it refuses, write, hash, publish.
 
+A model's files are put into the draft by its trainer; of everything else the maker returns frames, and they are written here.
+
 Makers that decide question by question (`BY_QUESTION = True`) get chunks of whole questions, on all cores; the result
 does not depend on how the questions are cut.
 """
 
+import fcntl
 import hashlib
 import importlib
+import json
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,11 +29,13 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow.parquet as pq
 
-from registry.errors import InputError, NotFound, OutOfResources, UsageError
+from registry.errors import Conflict, InputError, NotFound, OutOfResources
+from registry.models import HUB_RECORD, Model, Trained, files_hash, open_model
 from registry.provenance import provenance
-from registry.recipe import MAKERS, Recipe, recorded
-from registry.rows import DROPS, PATH_STATS, ROW_SHAPES, VERDICTS, ContentHash, Input, Shape, Tables
-from registry.store import Draft, InputRecord, Manifest, Store, Stored, no_space_is_an_error, sha256_file
+from registry.recipe import MAKERS, Recipe, location_hash, names, recorded
+from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, VERDICTS, ContentHash, Input, Shape, Tables
+from registry.running import Options, Progress, Run, nothing
+from registry.store import Draft, InputRecord, Manifest, Store, Stored, no_space_is_an_error
 
 log = logging.getLogger("rft")
 
@@ -37,27 +43,7 @@ ROWS_PER_CHUNK = 20_000  # sample rows a worker holds at once
 WORTH_WORKERS = 60_000  # rows below which starting workers takes longer than the work
 ROWS_PER_GROUP = 25_000  # Parquet row groups: what one chunk reads is a few of them
 TABLES: dict[str, Shape] = {"verdicts": VERDICTS, "path_stats": PATH_STATS, "drops": DROPS}
-
-Progress = Callable[[int, int, int], None]  # questions done, of, rows so far
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to build, never what: nothing here changes a row."""
-
-    workers: int = 0  # 0: one for each core
-    chunk: int = 0  # questions at a time; 0: as many as have about ROWS_PER_CHUNK rows
-
-
-def options_from_environment() -> Options:
-    """Return RFT_WORKERS and RFT_CHUNK; UsageError if one is not a whole number."""
-    numbers = []
-    for name in ("RFT_WORKERS", "RFT_CHUNK"):
-        text = os.environ.get(name, "0")
-        if not text.isdecimal():
-            raise UsageError(f"{name} is {text!r}; it must be a whole number from 0.")
-        numbers.append(int(text))
-    return Options(*numbers)
+WAIT = 1.0  # seconds between two looks at what another process makes
 
 
 class Built(NamedTuple):
@@ -68,23 +54,37 @@ class Built(NamedTuple):
     seconds: float
 
 
-def build(
-    recipe: Recipe, store: Store, folder: Path, *, options: Options | None = None, progress: Progress | None = None
-) -> Built:
+class Contents(NamedTuple):
+    """What a maker made, as the record says it."""
+
+    rows_are: str | None
+    content: str
+    rows: int
+    drops: Mapping[str, int]
+    facts: Mapping[str, Any]
+
+
+def build(recipe: Recipe, store: Store, folder: Path, *, options: Options | None = None, progress: Progress = nothing) -> Built:
     """Make the artifact of a bound line and publish it.
 
     `folder` is the catalog's: a Location starts there. Raises InputError (rows or a file are not what the maker
-    needs), NotFound (an input is not built), Conflict (the name was taken by other content), OutOfResources.
+    needs), NotFound (an input is not built), Conflict (the name was taken by other content, or another process is training
+    the model), OutOfResources, RemoteError.
     """
     started = time.monotonic()
     entry = recipe.entry
+    options = options or Options.of_environment()
+    if _rank():
+        return _follow(recipe, store, folder, options)
     inputs = [store.check(store.require(id)) for id in entry.inputs]
-    with no_space_is_an_error(), _named(f"{entry.where}: {entry.id}"), store.draft(entry.id) as draft:
-        writer = Writer(draft, recipe, inputs)
-        with _opened(recipe, folder) as params:
-            for tables in _make(recipe, params, inputs, options or options_from_environment(), progress):
-                writer.write(tables)
-        writer.close()
+    with (
+        no_space_is_an_error(),
+        _named(f"{entry.where}: {entry.id}"),
+        store.draft(entry.id) as draft,
+        _work(recipe, store, inputs) as work,
+    ):
+        run = Run(draft.folder, work, store.home, options, progress)
+        made = (_model if entry.kind == "model" else _tables)(recipe, store, folder, inputs, draft, run)
         seconds = time.monotonic() - started
         manifest = Manifest(
             name=entry.id.name,
@@ -94,16 +94,17 @@ def build(
             edition=recipe.maker.edition,
             inputs=[InputRecord(id=str(given.id), content=given.manifest.content) for given in inputs],
             params=recorded(recipe),
-            rows_are=writer.shape.name,
-            content=writer.content(),
-            rows=writer.rows,
-            drops=dict(sorted(writer.drops.items())),
-            facts=writer.facts,
+            rows_are=made.rows_are,
+            content=made.content,
+            rows=made.rows,
+            drops=dict(sorted(made.drops.items())),
+            facts=dict(made.facts),
             files=draft.files(),
             provenance=provenance(folder, seconds),
             built_at=datetime.now(UTC).replace(tzinfo=None),
         )
         new = draft.publish(manifest)
+        shutil.rmtree(work, ignore_errors=True)
     log.info(
         "%s %s rows %d content %s in %.1f s",
         "built" if new else "found",
@@ -113,6 +114,78 @@ def build(
         seconds,
     )
     return Built(manifest, new, seconds)
+
+
+def _tables(recipe: Recipe, store: Store, folder: Path, inputs: list[Stored], draft: Draft, run: Run) -> Contents:
+    writer = Writer(draft, recipe, inputs)
+    with _opened(recipe, folder) as params:
+        for tables in _make(recipe, params, inputs, store, run):
+            writer.write(tables)
+    writer.close()
+    return Contents(writer.shape.name, writer.content(), writer.rows, writer.drops, writer.facts)
+
+
+def _model(recipe: Recipe, store: Store, folder: Path, inputs: list[Stored], draft: Draft, run: Run) -> Contents:
+    with _opened(recipe, folder) as params:
+        trained: Trained = recipe.maker.function(*_given(recipe, inputs, store), **_with_run(recipe, params, run))
+    drops: dict[str, int] = {}
+    if trained.loss.height:
+        LOSS.fit(trained.loss, f"{recipe.entry.id} (loss)").write_parquet(draft.folder / "loss.parquet")
+    if trained.drops is not None and trained.drops.height:
+        DROPS.fit(trained.drops, f"{recipe.entry.id} (drops)").write_parquet(draft.folder / "drops.parquet")
+        drops = dict(trained.drops["reason"].value_counts().iter_rows())
+    files = draft.files()
+    if trained.hub is not None:
+        (draft.folder / HUB_RECORD).write_text(trained.hub.model_dump_json(indent=1))
+        files = trained.hub.files
+    return Contents(None, files_hash(files), 0, drops, trained.facts)
+
+
+# -- one build, several processes ------------------------------------------------------------------------------------
+
+
+def _rank() -> int:
+    """Return which process of a launcher this is (`accelerate launch`, `torchrun`); 0 is the one that publishes."""
+    return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
+
+
+def _follow(recipe: Recipe, store: Store, folder: Path, options: Options) -> Built:
+    """Take part in the training that process 0 leads, if it is one, and wait until it has published."""
+    started = time.monotonic()
+    entry = recipe.entry
+    if entry.kind == "model":
+        inputs = [store.check(store.require(id)) for id in entry.inputs]
+        with store.draft(entry.id) as draft, _opened(recipe, folder) as params:
+            run = Run(draft.folder, _work_folder(recipe, store, inputs), store.home, options)
+            recipe.maker.function(*_given(recipe, inputs, store), **_with_run(recipe, params, run))
+    while (stored := store.get(entry.id)) is None:
+        time.sleep(WAIT)
+    return Built(stored.manifest, False, time.monotonic() - started)
+
+
+def _work_folder(recipe: Recipe, store: Store, inputs: list[Stored]) -> Path:
+    what = [recipe.maker.name, recipe.maker.edition, recorded(recipe), [given.manifest.content for given in inputs]]
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return store.work / f"{recipe.entry.id}.{key[:12]}"
+
+
+@contextmanager
+def _work(recipe: Recipe, store: Store, inputs: list[Stored]) -> Iterator[Path]:
+    """Yield the folder in which a training keeps what must survive it; Conflict if another process works there."""
+    folder = _work_folder(recipe, store, inputs)
+    if recipe.entry.kind != "model":
+        yield folder
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder.with_name(folder.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Conflict(f"{recipe.entry.id} is being trained by another process. Wait for it, or stop it.") from error
+        yield folder
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -128,9 +201,22 @@ def try_out(recipe: Recipe, store: Store, folder: Path) -> Tables:
     """Return what the maker of a bound line makes in one piece, refused rows among it, and keep nothing."""
     inputs = [store.check(store.require(id)) for id in recipe.entry.inputs]
     with _named(f"{recipe.entry.where}: {recipe.entry.id}"), _opened(recipe, folder) as params:
-        sources = [_source(recipe, position, stored) for position, stored in enumerate(inputs)]
-        made = recipe.maker.function(*(source.read(None) for source in sources), **params)
+        made = recipe.maker.function(*_given(recipe, inputs, store), **params)
     return made if isinstance(made, Tables) else Tables(made)
+
+
+def preview(recipe: Recipe, store: Store, folder: Path, options: Options) -> str:
+    """Return what the maker of a line can say of it before it is built, or an empty string.
+
+    A maker says it by a function `preview` with the signature of its own; its inputs must be built.
+    """
+    function = getattr(recipe.maker.module, "preview", None)
+    if function is None or not all(store.get(id) for id in recipe.entry.inputs):
+        return ""
+    inputs = [store.check(store.require(id)) for id in recipe.entry.inputs]
+    with _named(f"{recipe.entry.where}: {recipe.entry.id}"), _opened(recipe, folder) as params:
+        run = Run(store.temporary, store.work, store.home, options)
+        return str(function(*_given(recipe, inputs, store), **_with_run(recipe, params, run)))
 
 
 def keep_log(store: Store) -> None:
@@ -149,42 +235,60 @@ def keep_log(store: Store) -> None:
 
 @contextmanager
 def _opened(recipe: Recipe, folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the parameters, with a Location as an open file whose sha256 was checked."""
+    """Yield the parameters, with a Location as an open file (a Folder as its path) whose sha256 was checked."""
     params = dict(recipe.params)
     if recipe.location is None:
         yield params
         return
     path = folder / params[recipe.location]
-    if not path.is_file():
-        raise NotFound(f"{recipe.entry.where}: {recipe.entry.id}: {path} does not exist. Paths start at the catalog's folder.")
-    digest = sha256_file(path)
+    what = "folder" if recipe.folder else "file"
+    if not (path.is_dir() if recipe.folder else path.is_file()):
+        there = f"is not a {what}" if path.exists() else "does not exist"
+        raise NotFound(f"{recipe.entry.where}: {recipe.entry.id}: {path} {there}. Paths start at the catalog's folder.")
+    digest = location_hash(path)
     if params.get("sha256") != digest:
         raise InputError(
-            f"{recipe.entry.where}: {recipe.entry.id}: {path.name} is not the file the line means. The line says {params.get('sha256')}, "
-            f"the file has sha256: {digest}"
+            f"{recipe.entry.where}: {recipe.entry.id}: {path.name} is not the {what} the line means. The line says {params.get('sha256')}, "
+            f"the {what} has sha256: {digest}"
         )
+    if recipe.folder:
+        params[recipe.location] = path
+        yield params
+        return
     with path.open("rb") as file:
         params[recipe.location] = file
         yield params
 
 
-def _make(
-    recipe: Recipe, params: dict[str, Any], inputs: list[Stored], options: Options, progress: Progress | None
-) -> Iterator[Tables]:
+def _make(recipe: Recipe, params: dict[str, Any], inputs: list[Stored], store: Store, run: Run) -> Iterator[Tables]:
     maker = recipe.maker
-    sources = [_source(recipe, position, stored) for position, stored in enumerate(inputs)]
     if maker.by_question and inputs:
-        yield from _by_question(recipe, params, sources, options, progress)
+        sources = [_source(recipe, position, stored) for position, stored in enumerate(inputs)]
+        yield from _by_question(recipe, params, sources, run.options, run.progress)
         return
-    made = maker.function(*(source.read(None) for source in sources), **params)
+    made = maker.function(*_given(recipe, inputs, store), **_with_run(recipe, params, run))
     frames: Iterable[Any] = [made] if isinstance(made, pl.DataFrame | Tables) else made
     done = 0
     for frame in frames:
         tables = frame if isinstance(frame, Tables) else Tables(frame)
         done += tables.rows.height
-        if progress:
-            progress(0, 0, done)
+        if maker.run is None:  # those with a Run speak for themselves
+            run.progress(done, 0, "rows", "")
         yield tables
+
+
+def _with_run(recipe: Recipe, params: dict[str, Any], run: Run) -> dict[str, Any]:
+    return params | ({recipe.maker.run: run} if recipe.maker.run else {})
+
+
+def _given(recipe: Recipe, inputs: list[Stored], store: Store) -> list["pl.DataFrame | Input | Model"]:
+    """Return the inputs whole, as the maker wants them: frames, Inputs or Models."""
+    return [
+        open_model(stored, store)
+        if recipe.maker.takes_model(position) and stored.manifest.kind == "model"
+        else _source(recipe, position, stored).read(None)
+        for position, stored in enumerate(inputs)
+    ]
 
 
 Span = tuple[str, str | None] | None  # from this question_id up to, and without, that one; None: everything
@@ -206,11 +310,13 @@ class _Source(NamedTuple):
 def _source(recipe: Recipe, position: int, stored: Stored) -> _Source:
     at = f"{recipe.entry.where}: {recipe.entry.id}"
     tables = {name: file for name in ("rows", "verdicts", "path_stats") if (file := stored.file(f"{name}.parquet"))}
+    if recipe.maker.takes_model(position):
+        raise InputError(f"{at}: input {position + 1} must be a model; {stored.id} is a {stored.manifest.kind}.")
     if "rows" not in tables:
         raise InputError(f"{at}: {stored.id} has no rows ({stored.manifest.kind} by {stored.manifest.maker}).")
-    shape, made = recipe.maker.shape_taken(position), stored.manifest.rows_are
-    if shape is not None and shape.name != made:
-        raise InputError(f"{at}: input {position + 1} must be {shape.name} rows; {stored.id} has {made} rows.")
+    shapes, made = recipe.maker.shapes_taken(position), stored.manifest.rows_are
+    if shapes and made not in [shape.name for shape in shapes]:
+        raise InputError(f"{at}: input {position + 1} must be {names(shapes)} rows; {stored.id} has {made} rows.")
     return _Source(str(stored.id), tables, stored.manifest.facts, recipe.maker.takes_whole(position))
 
 
@@ -240,7 +346,7 @@ def _make_chunk(chunk: _Chunk) -> Tables:
 
 
 def _by_question(
-    recipe: Recipe, params: dict[str, Any], sources: list[_Source], options: Options, progress: Progress | None
+    recipe: Recipe, params: dict[str, Any], sources: list[_Source], options: Options, progress: Progress
 ) -> Iterator[Tables]:
     ids = [pl.scan_parquet(source.tables["rows"]).select("question_id") for source in sources]
     counts = pl.concat(ids).group_by("question_id").len().sort("question_id").collect()
@@ -252,8 +358,7 @@ def _by_question(
     for (_, questions), tables in zip(spans, _mapped(chunks, options, int(counts["len"].sum())), strict=True):
         parts.append(tables.rows)
         done, rows = done + questions, rows + tables.rows.height
-        if progress:
-            progress(done, counts.height, rows)
+        progress(done, counts.height, "questions", f"{rows:,} rows")
         yield Tables(tables.rows.clear(), tables.verdicts, tables.path_stats, tables.facts)
     # Chunks came in the order of question_id; rows are written in the order in which the inputs name the questions.
     order = pl.concat(ids).collect().unique(maintain_order=True).with_row_index("_place")
@@ -353,7 +458,10 @@ class Writer:
         self.drops: Counter[str] = Counter()
         self.facts: dict[str, Any] = {}
         makes = recipe.maker.makes
-        self.shape = makes if makes is not None else ROW_SHAPES[inputs[0].manifest.rows_are or ""]
+        shape = makes or ROW_SHAPES.get(inputs[0].manifest.rows_are or "")
+        if shape is None:
+            raise InputError(f"{inputs[0].id} has no rows ({inputs[0].manifest.kind} by {inputs[0].manifest.maker}).")
+        self.shape = shape
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._hashes: dict[str, ContentHash] = {}
 

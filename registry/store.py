@@ -104,6 +104,7 @@ class Store:
         self.artifacts = self.home / "artifacts"
         self.temporary = self.home / "tmp"
         self.seen = self.home / "seen"
+        self.work = self.home / "work"  # of trainings: checkpoints
 
     def make_home(self) -> None:
         """Make the store's folder if it is not there; RftError if that cannot be."""
@@ -170,11 +171,15 @@ class Store:
         A file is hashed when it is first seen on this machine, and again when its size, time or inode differ from
         what was seen; `thorough` hashes every byte anyway.
         """
-        memory_file = self.seen / f"{stored.id}.json"
+        return self.damage_of(stored.folder, stored.manifest.files, str(stored.id), thorough=thorough)
+
+    def damage_of(self, folder: Path, files: list[FileRecord], name: str, *, thorough: bool = False) -> str | None:
+        """Return what is wrong with `files` in any folder, or None; what was seen is remembered under `name`."""
+        memory_file = self.seen / f"{name}.json"
         memory = {} if thorough else _read_json(memory_file)
         now: dict[str, list[int]] = {}
-        for file in stored.manifest.files:
-            path = stored.folder / file.name
+        for file in files:
+            path = folder / file.name
             try:
                 status = path.stat()
             except (FileNotFoundError, NotADirectoryError):
@@ -286,8 +291,7 @@ class Draft:
 
     def files(self) -> list[FileRecord]:
         """Return the data files written so far, hashed."""
-        paths = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        return [FileRecord(name=str(p.relative_to(self.folder)), bytes=p.stat().st_size, sha256=sha256_file(p)) for p in paths]
+        return files_in(self.folder)
 
     def publish(self, manifest: Manifest) -> bool:
         """Make the artifact exist; return whether it was this call that did.
@@ -343,6 +347,12 @@ class Draft:
                 raise
             return False
         return True
+
+
+def files_in(folder: Path) -> list[FileRecord]:
+    """Return every file below `folder`, hashed, in order of name."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [FileRecord(name=p.relative_to(folder).as_posix(), bytes=p.stat().st_size, sha256=sha256_file(p)) for p in paths]
 
 
 def sha256_file(path: Path) -> str:

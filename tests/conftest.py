@@ -19,7 +19,8 @@ from registry.names import ArtifactId, parse_id
 from registry.plan import Step, needed, plan, select
 from registry.recipe import find_maker
 from registry.rows import question_id
-from registry.run import Built, Options, build
+from registry.run import Built, build
+from registry.running import Options
 from registry.store import Manifest, Store, Stored, sha256_file
 
 SIX = [

@@ -1,4 +1,4 @@
-"""A small Hugging Face Hub for tests: read-only, over HTTP, with one dataset repository served from a folder.
+"""A small Hugging Face Hub for tests: read-only, over HTTP, with one dataset or model repository served from a folder.
 
 Strict where the real one is: an unknown repository, revision or file is a 404 with the Hub's error code.
 """
@@ -14,13 +14,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves `folder` as the dataset `repo`, whose only commit is `revision` (also the branch main)."""
+    """Serves `folder` as the dataset or model `repo`, whose only commit is `revision` (also the branch main)."""
 
     daemon_threads = True
 
-    def __init__(self, repo: str, revision: str, folder: Path) -> None:
+    def __init__(self, repo: str, revision: str, folder: Path, kind: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repo, self.revision, self.folder = repo, revision, folder
+        self.api, self.files_at = f"/api/{kind}s/{repo}", f"/datasets/{repo}" if kind == "dataset" else f"/{repo}"
         self.requests: list[str] = []
 
     @property
@@ -32,9 +33,9 @@ class Hub(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(repo: str, revision: str, folder: Path) -> Iterator[Hub]:
+def serving(repo: str, revision: str, folder: Path, kind: str = "dataset") -> Iterator[Hub]:
     """Yield a hub that answers until the block ends."""
-    hub = Hub(repo, revision, folder)
+    hub = Hub(repo, revision, folder, kind)
     thread = threading.Thread(target=hub.serve_forever, daemon=True)
     thread.start()
     try:
@@ -64,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self, body: bytes = b"") -> None:
         path = unquote(urlsplit(self.path).path)
-        api, resolve = f"/api/datasets/{self.server.repo}", f"/datasets/{self.server.repo}/resolve/"
+        api, resolve = self.server.api, f"{self.server.files_at}/resolve/"
         if path.startswith(resolve):
             revision, _, name = path.removeprefix(resolve).partition("/")
             if self.known(revision):

@@ -18,7 +18,8 @@ from registry.access import open_registry
 from registry.names import ArtifactId, parse_id
 from registry.plan import needed, plan, select
 from registry.rows import TEXT, ContentHash
-from registry.run import Options, build
+from registry.run import build
+from registry.running import Options
 from registry.store import Draft, Manifest, Store
 
 

@@ -1,0 +1,33 @@
+"""A model from a folder of files that transformers can load: config.json, *.safetensors, the tokenizer's files."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated, cast
+
+from annotated_types import Gt
+
+from registry.errors import InputError
+from registry.models import Trained
+from registry.recipe import Folder
+from registry.running import Run
+
+EDITION = 1
+
+
+def train(
+    *, path: Folder, sha256: str, loss: Annotated[float, Gt(0)] | None = None, loss_source: str | None = None, run: Run
+) -> Trained:
+    """Copy the folder's files. `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so.
+
+    Raises InputError if the folder holds no config.json.
+    """
+    folder = cast(Path, path)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder.name} has no config.json, so it is no model that transformers can load. Name its folder.")
+    shutil.copytree(folder, run.folder, dirs_exist_ok=True)
+    return Trained(known_loss(loss, loss_source))
+
+
+def known_loss(loss: float | None, source: str | None) -> dict[str, float | str]:
+    """Return the facts about a pre-training loss that a line gives."""
+    return {name: value for name, value in (("loss", loss), ("loss_source", source)) if value is not None}
