@@ -624,7 +624,11 @@ def rm(
 def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove what is listed.")] = False,
     unlisted: Annotated[
-        bool, typer.Option("--unlisted", help="Also artifacts that the catalog does not list and nothing uses.")
+        bool,
+        typer.Option(
+            "--unlisted",
+            help="Also artifacts that the catalog does not list and nothing uses, and draws of models that are gone.",
+        ),
     ] = False,
     catalog: CatalogFile = None,
     home: Home = None,
@@ -644,6 +648,8 @@ def gc(
                 "removed": yes,
                 "leftovers": found.leftovers,
                 "artifacts": [str(id) for id in found.artifacts],
+                "checkpoints": [folder.name for folder in found.work],
+                "draws": [kept.words for kept in found.draws],
                 "bytes": found.bytes,
             }
         )
@@ -652,9 +658,13 @@ def gc(
     if unlisted:
         what += f", {number(len(found.artifacts), 'unlisted artifact')}, {size(found.bytes)}"
     print(f"{'removed' if yes else 'would remove'}: {what}")
-    for id in found.artifacts:
-        print(f"  {id}")
-    if not yes and (found.leftovers or found.artifacts):
+    for line in (
+        *map(str, found.artifacts),
+        *(f"checkpoints of {folder.name}" for folder in found.work),
+        *(f"{kept.draws:,} draws of {kept.words}" for kept in found.draws),
+    ):
+        print(f"  {line}")
+    if not yes and (found.leftovers or found.artifacts or found.work or found.draws):
         say("nothing was removed yet; --yes removes")
 
 

@@ -1,19 +1,24 @@
 """Take artifacts out of the store, without taking anything out from under another."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from registry.draws import Kept, stores
 from registry.errors import Conflict, Corrupt, NotFound, near
 from registry.names import ArtifactId, parse_id
-from registry.store import Store
+from registry.store import Store, Stored
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """What can go: temporary folders of dead builds, and artifacts nothing needs."""
+    """What can go: temporary folders of dead builds, artifacts nothing needs, checkpoints and draws of models that are gone."""
 
     leftovers: int
     artifacts: list[ArtifactId]
+    work: list[Path]
+    draws: list[Kept]
     bytes: int
 
 
@@ -37,12 +42,29 @@ def remove(store: Store, ids: Sequence[ArtifactId]) -> list[ArtifactId]:
 
 
 def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
-    """Return what can go. With the set of `listed` ids, artifacts outside it that no listed one was made from go too."""
+    """Return what can go.
+
+    With the set of `listed` ids, artifacts outside it that no listed one was made from go too, checkpoints of trainings
+    that are not listed, and the draws of models that are no longer there.
+    """
+    built = store.stamps()
+    work = [folder for folder in sorted(store.work.glob("*/")) if parse_id(_of_work(folder)) in built]
     artifacts: list[ArtifactId] = []
+    draws: list[Kept] = []
     if listed is not None:
         users = _users(store)
-        artifacts = sorted(id for id in store.stamps() if id not in listed and not _below(id, users) & listed)
-    return Garbage(store.leftovers(), artifacts, sum(_bytes(store, id) for id in artifacts))
+        artifacts = sorted(id for id in built if id not in listed and not _below(id, users) & listed)
+        work = [
+            folder for folder in sorted(store.work.glob("*/")) if folder in work or parse_id(_of_work(folder)) not in listed
+        ]
+        models = {stored.manifest.content for id in built if id not in artifacts and (stored := _readable(store, id))}
+        draws = [kept for kept in stores(store.home) if kept.content and kept.content not in models]
+    size = sum(map(_bytes, [*map(store.folder, artifacts), *work])) + sum(kept.bytes for kept in draws)
+    return Garbage(store.leftovers(), artifacts, work, draws, size)
+
+
+def _of_work(folder: Path) -> str:
+    return folder.name.rpartition(".")[0]
 
 
 def collect(store: Store, found: Garbage) -> None:
@@ -50,10 +72,19 @@ def collect(store: Store, found: Garbage) -> None:
     store.sweep()
     if found.artifacts:
         remove(store, found.artifacts)
+    for folder in (*found.work, *(store.home / "draws" / kept.key for kept in found.draws)):
+        shutil.rmtree(folder)
 
 
-def _bytes(store: Store, id: ArtifactId) -> int:
-    return sum(file.stat().st_size for file in store.folder(id).rglob("*") if file.is_file())
+def _readable(store: Store, id: ArtifactId) -> Stored | None:
+    try:
+        return store.get(id)
+    except Corrupt:
+        return None
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _damaged(store: Store, id: ArtifactId) -> bool:
