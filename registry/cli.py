@@ -194,7 +194,7 @@ def build(
     from registry.plan import needed, select
     from registry.progress import bar
     from registry.run import build as make
-    from registry.run import keep_log, preview
+    from registry.run import keep_log, preview, rank
     from registry.running import Options
 
     if not names and not all_:
@@ -213,6 +213,7 @@ def build(
         say(f"removed what {swept} interrupted build{'s' * (swept > 1)} left behind")
     keep_log(store)
     done: list[dict[str, Any]] = []
+    quiet = quiet or rank() > 0  # of processes that a launcher started, one speaks
     for place, step in enumerate(todo, 1):
         try:
             with bar(f"{step.id}", quiet=quiet) as progress:

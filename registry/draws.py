@@ -24,7 +24,7 @@ from typing import NamedTuple, Self
 import polars as pl
 import pyarrow as pa
 
-from registry.store import _sync, no_space_is_an_error
+from registry.store import no_space_is_an_error, sync
 
 HEADER = struct.Struct("<4sII")  # MAGIC, bytes of the payload, crc32 of the payload
 MAGIC = b"draw"
@@ -100,10 +100,10 @@ class DrawStore:
             if not record.exists():
                 scratch = record.with_name(f".key.{os.getpid()}")
                 scratch.write_text(json.dumps(asdict(self.key), indent=1) + "\n", encoding="utf-8")
-                _sync(scratch)
+                sync(scratch)
                 scratch.replace(record)
             for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
-                _sync(folder)
+                sync(folder)
         return DrawWriter(self.folder)
 
 
@@ -193,7 +193,7 @@ def _claim(folder: Path) -> int:
         except FileExistsError:
             number += 1
         else:
-            _sync(folder)
+            sync(folder)
             return segment
 
 

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow.parquet as pq
 
-from registry.errors import Conflict, InputError, NotFound, OutOfResources
+from registry.errors import Conflict, InputError, NotFound, OutOfResources, UsageError
 from registry.models import HUB_RECORD, Model, Trained, files_hash, open_model
 from registry.provenance import provenance
 from registry.recipe import MAKERS, Recipe, location_hash, names, recorded
@@ -74,8 +74,9 @@ def build(recipe: Recipe, store: Store, folder: Path, *, options: Options | None
     started = time.monotonic()
     entry = recipe.entry
     options = options or Options.of_environment()
-    if _rank():
-        return _follow(recipe, store, folder, options)
+    if rank():
+        with _named(f"{entry.where}: {entry.id}"):
+            return _follow(recipe, store, folder, options)
     inputs = [store.check(store.require(id)) for id in entry.inputs]
     with (
         no_space_is_an_error(),
@@ -144,7 +145,7 @@ def _model(recipe: Recipe, store: Store, folder: Path, inputs: list[Stored], dra
 # -- one build, several processes ------------------------------------------------------------------------------------
 
 
-def _rank() -> int:
+def rank() -> int:
     """Return which process of a launcher this is (`accelerate launch`, `torchrun`); 0 is the one that publishes."""
     return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
 
@@ -153,6 +154,10 @@ def _follow(recipe: Recipe, store: Store, folder: Path, options: Options) -> Bui
     """Take part in the training that process 0 leads, if it is one, and wait until it has published."""
     started = time.monotonic()
     entry = recipe.entry
+    if entry.id.is_dev:
+        raise UsageError(
+            f"{entry.id} is built every time, so no process could tell whether it is the new one. Give it a version."
+        )
     if entry.kind == "model":
         inputs = [store.check(store.require(id)) for id in entry.inputs]
         with store.draft(entry.id) as draft, _opened(recipe, folder) as params:

@@ -303,15 +303,15 @@ class Draft:
         for file in manifest.files:
             path = self.folder / file.name
             os.chmod(path, 0o444)
-            _sync(path)
+            sync(path)
             status = path.stat()
             seen[file.name] = [status.st_dev, status.st_ino, status.st_mtime_ns]
         record = self.folder / RECORD
         record.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
         record.chmod(0o444)
-        _sync(record)
+        sync(record)
         for folder in (*(path for path in self.folder.rglob("*") if path.is_dir()), self.folder):
-            _sync(folder)
+            sync(folder)
         target = self.store.folder(self.id)
         with ExitStack() as aside:
             while not self._rename_to(target):
@@ -332,8 +332,8 @@ class Draft:
                     f"{self.id} was registered by another build with other content: {other.manifest.content[:12]} is there, "
                     f"{manifest.content[:12]} is this one. Give one of them another version."
                 )
-        _sync(target.parent)
-        _sync(target.parent.parent)
+        sync(target.parent)
+        sync(target.parent.parent)
         self.store._remember(self.store.seen / f"{self.id}.json", seen)
         return True
 
@@ -417,7 +417,7 @@ def _try_lock(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -33,7 +33,7 @@ from registry.run import build
 from registry.running import Options, Run
 from registry.store import Store
 
-KILLS = 12
+KILLS = 10
 SEED = 20
 WEIGHTS = "model.safetensors"
 
@@ -59,14 +59,14 @@ def fit(tmp_path, fitting, base):
 
     def fitted(hook: Any = None, name: str = "model", options: Options | None = None, **recipe: Any) -> Any:
         """`hook` is called before each piece of a batch with what the model is given."""
-        given = {"epochs": 2.0, "batch": 8, "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.0}
+        usual = {"epochs": 2.0, "batch": 8, "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.0}
         run = Run(tmp_path / name, tmp_path / "work", tmp_path, options or Options(checkpoint=0))
         for folder in (run.folder, run.work):
             folder.mkdir(exist_ok=True)
         model = fitting.load(base)
         if hook:
-            model.register_forward_pre_hook(lambda _, args, given: hook(given), with_kwargs=True)
-        return fitting.fit(model, rows, fitting.Recipe(**given | {"dtype": "fp32", "seed": 0} | recipe), run)
+            model.register_forward_pre_hook(lambda _, args, piece: hook(piece), with_kwargs=True)
+        return fitting.fit(model, rows, fitting.Recipe(**usual | {"dtype": "fp32", "seed": 0} | recipe), run)
 
     return fitted
 
@@ -104,8 +104,8 @@ def test_which_rows_a_step_gets_does_not_depend_on_how_long_they_are(fitting):
 def test_padding_tokens_and_labels_are_counted_as_the_model_sees_them(fitting, fit):
     seen: list[tuple[int, int, int]] = []
 
-    def note(given: dict[str, Any]) -> None:
-        ids, labels = given["input_ids"], given["labels"]
+    def note(piece: dict[str, Any]) -> None:
+        ids, labels = piece["input_ids"], piece["labels"]
         assert ids.shape == labels.shape
         assert (labels[labels != -100] == ids[labels != -100]).all()
         seen.append((ids.numel(), int((labels != -100).sum()), len(ids)))
@@ -126,11 +126,14 @@ def test_blocks_ask_for_every_token_of_the_documents_once(fitting, documents, le
     assert all(2 <= len(block) <= length for block in packed)
 
 
-def test_the_loss_curve_has_at_most_a_few_hundred_points(fitting, fit):
-    loss = fit(epochs=20.5, batch=1, options=Options(batch=1)).loss
-    assert loss["step"].to_list() == [*range(2, 615, 2), 615]
-    assert loss["epoch"][-1] == 20.5
-    assert len(loss) <= fitting.POINTS
+def test_a_long_loss_curve_is_thinned_by_means(fitting, fit, monkeypatch):
+    whole = fit(name="whole", batch=2, epochs=2.5, options=Options(batch=2)).loss
+    monkeypatch.setattr(fitting, "POINTS", 10)
+    thin = fit(name="thin", batch=2, epochs=2.5, options=Options(batch=2)).loss
+    assert whole["step"].to_list() == list(range(1, 39))
+    assert thin["step"].to_list() == [*range(4, 37, 4), 38]
+    assert thin["epoch"][-1] == 2.5
+    assert thin["loss"].to_list() == pytest.approx([whole["loss"][n : n + 4].mean() for n in range(0, 38, 4)])
 
 
 # -- what goes wrong -------------------------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ def test_a_training_that_diverges_is_an_error_and_no_model(tmp_path, fit):
 def test_too_little_memory_is_told_with_what_to_do(fit):
     import torch
 
-    def full(given: dict[str, Any]) -> None:
+    def full(piece: dict[str, Any]) -> None:
         raise torch.OutOfMemoryError
 
     with pytest.raises(OutOfResources, match=r"too little memory to train on 8 rows at once.* RFT_BATCH=4"):
@@ -163,7 +166,7 @@ def stop_at(step: int) -> Any:
     """Return a hook that interrupts a training, cut into pieces of a whole batch, in this step."""
     calls = iter(range(1, 1000))
 
-    def hook(given: dict[str, Any]) -> None:
+    def hook(piece: dict[str, Any]) -> None:
         if next(calls) == step:
             raise Stopped
 
@@ -189,7 +192,7 @@ def test_a_training_goes_on_from_its_last_whole_checkpoint(tmp_path, fit, caplog
         os.truncate(last / WEIGHTS, 1000)
     steps = []
     with caplog.at_level(logging.INFO, logger="rft"):
-        fitted = fit(lambda given: steps.append(1), options=whole)
+        fitted = fit(lambda piece: steps.append(1), options=whole)
     whole_ones = {"none": 5, "all": 0}.get(damage, 4)
     assert len(steps) == 8 - whole_ones
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -202,7 +205,7 @@ def test_a_training_goes_on_from_its_last_whole_checkpoint(tmp_path, fit, caplog
 def test_a_training_that_had_ended_trains_no_more(tmp_path, fit):
     first = fit(name="first")
 
-    def hook(given: dict[str, Any]) -> None:
+    def hook(piece: dict[str, Any]) -> None:
         raise AssertionError("there is nothing left to train")
 
     again = fit(hook, name="again")
@@ -296,17 +299,17 @@ def test_two_processes_of_a_launcher_train_one_model(tmp_path, base):
 
     line = "tuned@1: {trainer: sft, inputs: [tiny@1, six@1], params: {epochs: 4, batch: 4, prompt: plain, lr: 1.0e-3, dtype: fp32}}"
     single, double = (tuning(tmp_path / name, base, line) for name in ("single", "double"))
-    single.build("tuned")
+    single.build("tuned", options=Options(batch=4))
     rft = Path(sys.executable).with_name("rft")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
-    env = os.environ | {"OMP_NUM_THREADS": "1", "RFT_CHECKPOINT": "0"}
+    env = os.environ | {"OMP_NUM_THREADS": "1", "RFT_CHECKPOINT": "0"}  # all processes save after every step
     ran = subprocess.run([*launcher, rft, "build", "tuned"], cwd=double.folder, env=env, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     one, two = (workspace.stored("tuned@1") for workspace in (single, double))
     assert two.manifest.facts["device"].startswith("2 x cpu")
-    weights, others = (load_file(stored.folder / WEIGHTS) for stored in (one, two))
+    weights, others, start = (load_file(folder / WEIGHTS) for folder in (one.folder, two.folder, base))
     for name, part in weights.items():
-        assert (part - others[name]).abs().max() < 1e-4
+        assert (part - others[name]).abs().mean() < 0.02 * (part - start[name]).abs().mean()
     curve, other = (pl.read_parquet(stored.folder / "loss.parquet") for stored in (one, two))
     assert other["loss"].to_list() == pytest.approx(curve["loss"].to_list(), rel=1e-4)
     assert other.drop("loss").equals(curve.drop("loss"))

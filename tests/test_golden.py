@@ -71,7 +71,11 @@ def test_every_maker_has_a_golden_line():
     covered = {line.split("{")[1].split(",")[0] for line in LINES.values()}
     # gsm8k's rows are the release's own; tests/real compares them. What a model is, and what it says, differs in the last
     # bits from machine to machine: tests of their own see to it that one machine makes the same twice.
-    elsewhere = {("dataset", "gsm8k"), ("dataset", "samples"), *(("model", name) for name in ("hub", "local", "pretrain", "sft"))}
+    elsewhere = {
+        ("dataset", "gsm8k"),
+        ("dataset", "samples"),
+        *(("model", name) for name in ("hub", "local", "pretrain", "sft")),
+    }
     assert elsewhere <= makers
     for kind, name in makers - elsewhere:
         assert any(words.endswith(f": {name}") for words in covered), f"{kind} {name} has no golden line"

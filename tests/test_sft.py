@@ -95,7 +95,9 @@ def read(monkeypatch) -> list[tuple[list[int], list[int]]]:
 
 @pytest.mark.parametrize("bos", [False, True], ids=["no bos", "bos"])
 @pytest.mark.parametrize("prompt", ["plain", "alpaca"])
-def test_only_the_response_and_its_end_are_learned_and_the_prompt_is_what_generation_begins_with(tmp_path, tune, read, prompt, bos):
+def test_only_the_response_and_its_end_are_learned_and_the_prompt_is_what_generation_begins_with(
+    tmp_path, tune, read, prompt, bos
+):
     model = Model("other@1", "", tiny_model(tmp_path / "base", bos=bos, context=512))
     tokenizer = load_tokenizer(model.folder, model.id)
     tune(SIX_ROWS, model=model, prompt=prompt)

@@ -449,6 +449,7 @@ def _facts(
         "rows": rows,
         "tokens": tokens,
         "padding": round(plan.padding, 4),
+        "rows_at_once": plan.piece,
         "seconds": round(watch.seconds, 1),
         "tokens_per_second": round(speed),
         "device": device if arguments.world_size == 1 else f"{arguments.world_size} x {device}",

@@ -25,7 +25,8 @@ def train(
 ) -> Trained:
     """Copy the folder's files. `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so.
 
-    What the model was `made_from`, elsewhere or earlier, is not read: it stands in the lineage, as the line's author says. Raises InputError if the folder holds no config.json.
+    What the model was `made_from`, elsewhere or earlier, is not read: it stands in the lineage, as the line's author says.
+    Raises InputError if the folder holds no config.json.
     """
     folder = cast(Path, path)
     if not (folder / "config.json").is_file():

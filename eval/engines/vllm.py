@@ -4,6 +4,7 @@ vLLM runs in processes of its own. On a GPU the weights have the type that the c
 are float32, nothing is compiled, and its cache takes VLLM_CPU_KVCACHE_SPACE GiB (1 if that is not set).
 """
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -76,6 +77,7 @@ class VllmEngine:
         except (OSError, ValueError) as error:
             raise InputError(f"vLLM cannot run the model in {folder}: {error}") from error
         self._loop = Loop()
+        atexit.register(self.close)  # else Python would wait for vLLM's processes, which wait for work
         ran_on = [current_platform.get_device_name(), str(self._engine.model_config.dtype).removeprefix("torch.")]
         self.version = ", ".join(
             [f"vllm {vllm.__version__}", f"torch {torch.__version__.split('+')[0]}", *ran_on, *(["eager"] if cpu else [])]
@@ -129,6 +131,7 @@ class VllmEngine:
         async def end() -> None:  # in the loop, where vLLM's own tasks end without a complaint
             self._engine.shutdown()
 
+        atexit.unregister(self.close)
         self._loop.run(end())
         self._loop.close()
         del self._engine  # now: at the interpreter's end vLLM's own clean-up would fail
