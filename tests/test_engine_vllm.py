@@ -1,13 +1,16 @@
 """What the vLLM engine does without vLLM. With it: tests/real_vllm."""
 
 import importlib.util
+import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from eval.engines import Completion, Request
 from eval.engines.flight import before, by_prompt
-from eval.engines.vllm import ENVIRONMENT, VllmEngine, completion
+from eval.engines.vllm import ENVIRONMENT, VllmEngine, completion, guard
 from registry.errors import RemoteError, UsageError
 
 REQUEST = Request(place=7, prompt=(1, 2), seed=3)
@@ -30,6 +33,29 @@ def test_without_vllm_the_engine_says_what_to_install_or_to_take_instead(tmp_pat
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(UsageError, match=r"rft-datasets\[vllm\].*--engine transformers.*--engine openai"):
         VllmEngine(tmp_path)
+
+
+def test_the_processes_of_an_engine_end_with_ours_even_if_it_is_killed():
+    script = """
+import os, signal, subprocess
+from eval.engines.vllm import guard
+process = subprocess.Popen(["sleep", "600"])
+watching = guard([process.pid])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    # This returns when the last process that can write to the pipe is gone: `sleep` is one of them.
+    ran = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, timeout=60)
+    assert ran.returncode == -signal.SIGKILL
+
+
+def test_an_engine_that_was_closed_leaves_others_alone():
+    process = subprocess.Popen(["sleep", "600"])
+    watching = guard([process.pid])
+    watching.kill()
+    watching.communicate()
+    assert process.poll() is None
+    process.kill()
+    process.wait()
 
 
 @pytest.mark.parametrize("reason", ["stop", "length"])

@@ -5,7 +5,9 @@ are float32, nothing is compiled, and its cache takes VLLM_CPU_KVCACHE_SPACE GiB
 """
 
 import atexit
+import multiprocessing
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,7 @@ class VllmEngine:
                 generation_config="vllm",  # the recipe says how to sample, not a file beside the weights
                 disable_log_stats=True,
             )
+            others = multiprocessing.active_children()
             self._engine = vllm.AsyncLLMEngine.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
         except (RuntimeError, TimeoutError) as error:
             raise RemoteError(
@@ -76,6 +79,7 @@ class VllmEngine:
             ) from error
         except (OSError, ValueError) as error:
             raise InputError(f"vLLM cannot run the model in {folder}: {error}") from error
+        self._guard = guard([process.pid for process in multiprocessing.active_children() if process not in others])
         self._loop = Loop()
         atexit.register(self.close)  # else Python would wait for vLLM's processes, which wait for work
         ran_on = [current_platform.get_device_name(), str(self._engine.model_config.dtype).removeprefix("torch.")]
@@ -134,7 +138,18 @@ class VllmEngine:
         atexit.unregister(self.close)
         self._loop.run(end())
         self._loop.close()
+        self._guard.kill()
+        self._guard.communicate()
         del self._engine  # now: at the interpreter's end vLLM's own clean-up would fail
+
+
+def guard(pids: Sequence[int | None]) -> subprocess.Popen[bytes]:
+    """Return a process that kills those of `pids` when this one is gone, even killed: vLLM's would go on holding the GPU.
+
+    It waits for the end of its input, which closes with this process; kill it to spare them.
+    """
+    script = f"read _; kill -9 {' '.join(map(str, pids))}"
+    return subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def completion(
