@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import struct
+import time
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +27,8 @@ import pyarrow as pa
 
 from registry.store import no_space_is_an_error, sync
 
-HEADER = struct.Struct("<4sII")  # MAGIC, bytes of the payload, crc32 of the payload
+HEADER = struct.Struct("<4sII")  # MAGIC, bytes of what follows, crc32 of what follows: TIME and the payload
+TIME = struct.Struct("<Q")  # of writing, ns since 1970
 MAGIC = b"draw"
 PAYLOAD = pa.schema(  # an Arrow IPC stream
     [
@@ -81,8 +83,8 @@ class DrawStore:
     ) -> pl.DataFrame:
         """Return the draws that are there, of `prompts` (None: of all) and numbered below `below`, each once.
 
-        Of two copies of a draw the one in the lowest segment counts, and there the first. `columns` that are not
-        wanted are not unpacked.
+        Of two copies of a draw the one that was written first counts: so one that was published never gives way to another.
+        `columns` that are not wanted are not unpacked.
         """
         wanted = [name for name in PAYLOAD.names if name in {"prompt", "draw", *columns}]
         draws = _unpacked(self.folder, wanted)
@@ -126,8 +128,8 @@ class DrawWriter:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, PAYLOAD, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
             stream.write_table(table)
-        payload = sink.getvalue().to_pybytes()
-        record = HEADER.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
+        body = TIME.pack(time.time_ns()) + sink.getvalue().to_pybytes()
+        record = HEADER.pack(MAGIC, len(body), zlib.crc32(body)) + body
         with no_space_is_an_error():
             if self._segment < 0:
                 self._segment = _claim(self._folder)
@@ -198,26 +200,24 @@ def _claim(folder: Path) -> int:
 
 
 def _unpacked(folder: Path, columns: list[str]) -> pl.DataFrame:
-    """Return some columns of every record, in order of (segment, record)."""
+    """Return some columns of every record, in order of writing."""
     places = [PAYLOAD.get_field_index(name) for name in columns]
     options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
-    tables = [
-        pa.ipc.open_stream(pa.py_buffer(payload), options=options).read_all()
-        for segment in _segments(folder)
-        for payload in _payloads(segment.read_bytes())
-    ]
+    records = [record for segment in _segments(folder) for record in _records(segment.read_bytes())]
+    records.sort(key=lambda record: record[0])
+    tables = [pa.ipc.open_stream(pa.py_buffer(payload), options=options).read_all() for _, payload in records]
     schema = pa.schema([PAYLOAD.field(place) for place in places])
     frame = pl.from_arrow(pa.concat_tables([pa.Table.from_batches([], schema), *tables]))
     assert isinstance(frame, pl.DataFrame)
     return frame
 
 
-def _payloads(segment: bytes) -> Iterator[memoryview]:
-    """Yield what a segment's records hold, up to the first that is not whole: its writer died there, or writes it now."""
+def _records(segment: bytes) -> Iterator[tuple[int, memoryview]]:
+    """Yield the time and payload of a segment's records, up to the first that is not whole: its writer died there, or is at it."""
     rest = memoryview(segment)
     while len(rest) >= HEADER.size:
         magic, length, checksum = HEADER.unpack_from(rest)
-        payload, rest = rest[HEADER.size : HEADER.size + length], rest[HEADER.size + length :]
-        if magic != MAGIC or len(payload) != length or zlib.crc32(payload) != checksum:
+        body, rest = rest[HEADER.size : HEADER.size + length], rest[HEADER.size + length :]
+        if magic != MAGIC or len(body) != length or zlib.crc32(body) != checksum:
             return
-        yield payload
+        yield TIME.unpack_from(body)[0], body[TIME.size :]

@@ -1,5 +1,6 @@
 """What the vLLM engine does without vLLM. With it: tests/real_vllm."""
 
+import asyncio
 import importlib.util
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from eval.engines import Completion, Request
-from eval.engines.flight import before, by_prompt
+from eval.engines.flight import Loop, before, by_prompt
 from eval.engines.vllm import ENVIRONMENT, VllmEngine, completion, guard
 from registry.errors import RemoteError, UsageError
 
@@ -82,6 +83,20 @@ def test_a_finished_draw_is_read_with_its_tokens_and_cut_at_a_stop(reason):
 def test_anything_else_that_vllm_says_is_a_remote_error(outputs):
     with pytest.raises(RemoteError, match="answered draw 7 with"):
         completion(REQUEST, outputs, [], words)
+
+
+def test_an_engine_that_hangs_is_given_up_after_what_it_finished():
+    async def answer(request):
+        if request.place:
+            await asyncio.sleep(600)
+        return Completion(request.place, (5,), "5", "stop")
+
+    loop = Loop()
+    drawn = loop.completions([Request(n, (1, n), n) for n in range(3)], answer, window=3, patience=1.0)
+    assert [completion.place for completion in next(drawn)] == [0]
+    with pytest.raises(RemoteError, match="it hangs"):
+        next(drawn)
+    loop.close()
 
 
 def test_the_draws_of_a_prompt_are_asked_for_together():

@@ -11,12 +11,11 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from eval.engines import Completion, Request
+from registry.errors import RemoteError
 
 T = TypeVar("T")
-SECONDS, DRAWS = (
-    0.5,
-    256,
-)  # a list of completions is yielded after so long, or when it has so many: each is stored with one fsync
+# A list of completions is yielded after so long, or when it has so many: each is stored with one fsync.
+SECONDS, DRAWS = 0.5, 256
 
 
 class Loop:
@@ -37,24 +36,35 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def completions(
-        self, requests: Sequence[Request], answer: Callable[[Request], Coroutine[Any, Any, Completion]], window: int
+        self,
+        requests: Sequence[Request],
+        answer: Callable[[Request], Coroutine[Any, Any, Completion]],
+        window: int,
+        patience: float = float("inf"),
     ) -> Iterator[list[Completion]]:
         """Yield the answers as they are finished, with at most `window` requests in flight.
 
         Requests with the same prompt are sent one after the other: a server computes a prompt once while it remembers it.
         Raises what the first failing `answer` raises, after what was finished before; the others are cancelled then, as
-        they are when the generator is closed.
+        they are when the generator is closed. Raises RemoteError if nothing is finished for `patience` seconds.
         """
         finished: queue.SimpleQueue[Completion] = queue.SimpleQueue()
         flight = asyncio.run_coroutine_threadsafe(_fly(by_prompt(requests), answer, window, finished), self._loop)
         try:
             batch, since = [], time.monotonic()
+            last = since
             while not (flight.done() and finished.empty()):  # in this order: nothing is put once the flight is over
                 with suppress(queue.Empty):
                     batch.append(finished.get(timeout=0.05))
+                    last = time.monotonic()
                 if batch and (len(batch) == DRAWS or time.monotonic() - since > SECONDS):
                     yield batch
                     batch, since = [], time.monotonic()
+                    last = since  # what the caller took its time for is not the engine's
+                if time.monotonic() - last > patience:
+                    raise RemoteError(
+                        f"The engine finished nothing for {patience:,.0f} s: it hangs. What was drawn is kept; the same command goes on from there."
+                    )
             if batch:
                 yield batch
             flight.result()

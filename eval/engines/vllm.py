@@ -17,6 +17,7 @@ from eval.engines.flight import Loop, before
 from eval.prompts import load_tokenizer
 from registry.errors import InputError, RemoteError, UsageError
 
+PATIENCE = 900.0  # seconds without a single finished draw after which vLLM is taken to hang
 WAITING = 2  # requests in flight for each that vLLM can run at once, so that it always has the next ones at hand
 
 # What vLLM reads from the environment when it is imported. Processes are spawned: a fork copies locks that threads hold.
@@ -124,7 +125,7 @@ class VllmEngine:
                     f"for an answer in the {context} that the model can read."
                 )
         window = WAITING * self._engine.vllm_config.scheduler_config.max_num_seqs
-        yield from self._loop.completions(requests, answer, window)
+        yield from self._loop.completions(requests, answer, window, PATIENCE)
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))

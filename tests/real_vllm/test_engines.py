@@ -3,6 +3,9 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from registry.errors import InputError, RemoteError
 
 SAMPLED = Sampling(temperature=0.7, top_p=0.95, max_tokens=48)
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=48)
+TRAINED = Path(__file__).parents[2] / "examples" / "mini-large"
 STOP = ("r", "\n")
 
 
@@ -173,3 +177,22 @@ def test_an_engine_whose_process_is_killed_is_a_remote_error(folder, requests, s
     assert before.keys() & sampled.keys()
     assert all(before[place] == sampled[place] for place in before.keys() & sampled.keys())
     wait_until(lambda: not core.is_alive(), 30)
+
+
+def test_a_model_trained_here_serves_in_plain_vllm(tmp_path):
+    # The way of vLLM's own first page, in a process of its own: nothing of ours but the folder.
+    script = """
+import sys
+from vllm import LLM, SamplingParams
+
+if __name__ == "__main__":
+    model = LLM(model=sys.argv[1], dtype="float32", enforce_eager=True, max_model_len=256)
+    print(model.generate(["7*8=<<7*8="], SamplingParams(temperature=0.0, max_tokens=1))[0].outputs[0].text)
+"""
+    file = tmp_path / "plain.py"
+    file.write_text(script)
+    ran = subprocess.run(
+        [sys.executable, file, TRAINED], capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert ran.stdout.splitlines()[-1] == "56"
