@@ -56,6 +56,6 @@ def files_at(repo: str, revision: str) -> list[str]:
             folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
         except FileNotFoundError:
             raise RemoteError(
-                f"{repo} at {revision[:12]} could not be listed: {str(error).rstrip('.')}. Check the network, the revision, and that you may read it (HF_TOKEN)."
+                f"{repo} at {revision[:12]} could not be listed: {str(error.__cause__ or error).rstrip('.')}. Check the network, the revision, and that you may read it (HF_TOKEN)."
             ) from error
         return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

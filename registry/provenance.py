@@ -6,7 +6,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rft-datasets", "polars", "duckdb", "pyarrow", "rapidfuzz", "datasets", "torch", "transformers", "vllm")
+PACKAGES = (
+    "rft-datasets",
+    "polars",
+    "duckdb",
+    "pyarrow",
+    "rapidfuzz",
+    "datasets",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "vllm",
+)
 
 
 def provenance(folder: Path, seconds: float) -> dict[str, Any]:

@@ -10,7 +10,6 @@ its weights either. This module imports torch, so trainers import it inside `tra
 import json
 import logging
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +28,7 @@ from transformers.utils import logging as transformers_logging
 from registry.errors import InputError, OutOfResources
 from registry.rows import LOSS
 from registry.running import Options, Run
+from registry.store import sync
 
 log = logging.getLogger("rft")
 
@@ -368,12 +368,12 @@ def seal(checkpoint: Path, known: Mapping[str, Any]) -> None:
     """Mark a checkpoint as complete, with what is `known` at it, once all its files are on the disk."""
     files = _sizes(checkpoint)
     for path in [checkpoint / name for name in files]:
-        _sync(path)
+        sync(path)
     unfinished = checkpoint / f"{MARK}.part"
     unfinished.write_text(json.dumps({**known, "files": files}))
-    _sync(unfinished)
+    sync(unfinished)
     unfinished.rename(checkpoint / MARK)
-    _sync(checkpoint)
+    sync(checkpoint)
 
 
 def last_checkpoint(work: Path, tidy: bool = True) -> Path | None:
@@ -406,14 +406,6 @@ def _checkpoints(work: Path) -> list[Path]:
 def _remove(checkpoint: Path) -> None:
     (checkpoint / MARK).unlink(missing_ok=True)  # first: one that is half removed is not complete
     shutil.rmtree(checkpoint)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # -- the result ------------------------------------------------------------------------------------------------------
