@@ -11,7 +11,7 @@ import polars as pl
 from eval.answers import read_answers
 from registry.errors import InputError
 from registry.hub import Revision, snapshot
-from registry.rows import QUESTIONS, Questions, question_id
+from registry.rows import QUESTIONS, Licence, Questions, Role, question_id
 
 EDITION = 1
 
@@ -34,9 +34,13 @@ def build(
     split: Literal["train", "test"],
     revision: Revision,
     repo: str = "openai/gsm8k",
+    role: Role | None = None,
+    licence: Licence | None = None,
     _load: Callable[[str, str, str], Any] = _from_hub,
 ) -> Questions:
     """Return QUESTIONS in the order of the release (7473 train, 1319 test rows).
+
+    `role` is what the questions are for (default: what the split is), `licence` the repository's where it is not known.
 
     Raises InputError if the rows are not that many or one has no final answer, RemoteError if they cannot be had.
     """

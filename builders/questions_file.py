@@ -12,20 +12,22 @@ from builders.refusals import Share, check_refused, ignored
 from eval.answers import is_right, read_answers, tidy
 from registry.recipe import Location
 from registry.records import Record, read_records, text_field
-from registry.rows import QUESTIONS, Questions, Tables, question_id
+from registry.rows import QUESTIONS, Licence, Questions, Role, Tables, question_id
 
 EDITION = 1
 
 KNOWN = {"question", "query", "answer", "response"}
 
 
-def build(*, path: Location, sha256: str, max_refused: Share = 0.05) -> Questions:
+def build(
+    *, path: Location, sha256: str, max_refused: Share = 0.05, role: Role = "train", licence: Licence | None = None
+) -> Questions:
     """Return QUESTIONS, one row for each readable line of `path`, in its order.
 
     The question is in `question` (or query). `response` is the human solution, whose final answer is the gold one;
     `answer` is the same if it contains `####`, else it is the answer itself, and the question has no human row
     unless there is a `response` too (then `answer` is the gold one). Rows that cannot be used are refused with a
-    reason; InputError if their share is above `max_refused`.
+    reason; InputError if their share is above `max_refused`. `role` is what the questions are for, `licence` the file's.
     """
     file = cast(BinaryIO, path)
     rows = [_row(record) for record in read_records(file, "questions file", KNOWN)]

@@ -11,7 +11,7 @@ from builders.refusals import Share, check_refused, ignored
 from registry.errors import InputError
 from registry.recipe import Location
 from registry.records import read_records, text_field
-from registry.rows import SAMPLES, Questions, Tables, question_id
+from registry.rows import SAMPLES, Licence, Questions, Tables, question_id
 
 EDITION = 1
 
@@ -39,13 +39,14 @@ def build(
     model: str | None = None,
     unmatched: Literal["refuse", "ignore"] = "refuse",
     max_refused: Share = 0.05,
+    licence: Licence | None = None,
 ) -> Annotated[Tables, SAMPLES]:
     """Return SAMPLES, sorted by (model, question_id, draw).
 
     A row has `completion` (or response) and `question` or `question_id`; with both, the question decides. `draw`
     (or sample) numbers the samples of a question from 0; without it they count in the order of the file. `model`
     of the row wins over the parameter. Rows of questions that are not among `questions` are refused as unmatched;
-    `unmatched: ignore` does not count them as refused. InputError if the share of refused rows is above `max_refused`.
+    `unmatched: ignore` does not count them as refused. `licence` is the samples' own, if it is known. InputError if the share of refused rows is above `max_refused`.
     """
     if model == "human":
         raise InputError(f"{HUMAN}. Choose another name.")

@@ -15,7 +15,7 @@ import polars as pl
 from annotated_types import Ge
 
 from registry.errors import InputError
-from registry.rows import QUESTIONS, Questions, question_id
+from registry.rows import QUESTIONS, Questions, Role, question_id
 
 EDITION = 1
 
@@ -154,11 +154,13 @@ FAMILIES = (
 )
 
 
-def build(*, split: Literal["train", "validation", "test"], count: Annotated[int, Ge(1)], seed: int) -> Questions:
+def build(
+    *, split: Literal["train", "validation", "test"], count: Annotated[int, Ge(1)], seed: int, role: Role | None = None
+) -> Questions:
     """Return `count` different QUESTIONS of a split, each with a human-like solution, in the order in which they were made.
 
-    The splits share no question, whatever their seeds: a question's own hash says which one it belongs to. Raises
-    InputError if there are not that many.
+    The splits share no question, whatever their seeds: a question's own hash says which one it belongs to. `role` is what
+    they are for (default: what the split is). Raises InputError if there are not that many.
     """
     rows: dict[str, tuple[str, str, str]] = {}
     for question, solution, answer in problems(random.Random(f"{seed}:{split}"), count * TRIES):

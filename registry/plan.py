@@ -132,7 +132,7 @@ def _difference(recipe: Recipe, stored: Stored) -> str:
         return f"its inputs are [{', '.join(inputs)}], it was built from [{', '.join(were)}]"
     params = recorded(recipe)
     for name, value in params.items():
-        if name == recipe.location:
+        if name == recipe.location or name in recipe.maker.about:
             continue
         default = recipe.maker.params[name].default
         was = record.params.get(name, default)

@@ -23,7 +23,7 @@ from registry.catalog import Catalog, Entry
 from registry.errors import CatalogError, near
 from registry.models import Model, files_hash
 from registry.names import ArtifactId
-from registry.rows import Input, Shape
+from registry.rows import About, Input, Shape
 from registry.running import Run
 from registry.store import Kind, files_in, sha256_file
 
@@ -69,16 +69,18 @@ class Maker:
         return int(self.module.EDITION)
 
     @property
+    def about(self) -> list[str]:
+        """The parameters that say something about the source and decide no row."""
+        return [name for name, p in self.params.items() if About in getattr(_present(p.annotation), "__metadata__", ())]
+
+    @property
     def by_question(self) -> bool:
         return bool(getattr(self.module, "BY_QUESTION", False))
 
     def input(self, position: int) -> Any:
         """Return the annotation of the input at `position`, without `| None`."""
         parameter = self.inputs[position] if position < len(self.inputs) else self.rest
-        annotation = parameter.annotation if parameter is not None else None
-        if get_origin(annotation) in (Union, UnionType):
-            annotation = next(a for a in get_args(annotation) if a is not NoneType)
-        return annotation
+        return _present(parameter.annotation) if parameter is not None else None
 
     def takes_model(self, position: int) -> bool:
         return self.input(position) is Model
@@ -142,6 +144,13 @@ def _shapes(annotation: Any) -> tuple[Shape, ...]:
     if get_origin(annotation) is Annotated:
         return tuple(mark for mark in get_args(annotation)[1:] if isinstance(mark, Shape))
     return ()
+
+
+def _present(annotation: Any) -> Any:
+    """Return an annotation without `| None`."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(a for a in get_args(annotation) if a is not NoneType)
+    return annotation
 
 
 def _bare(annotation: Any) -> Any:

@@ -9,11 +9,12 @@ import json
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import StringConstraints
 
 from registry.errors import InputError
 
@@ -165,6 +166,15 @@ ROW_SHAPES = {shape.name: shape for shape in (QUESTIONS, SAMPLES, TRAINING, TEXT
 
 # What a maker's signature says of its inputs and its result; the plan checks one against the other.
 Questions = Annotated[pl.DataFrame, QUESTIONS]
+
+
+class About:
+    """Marks a parameter that says something about the source, for those who publish it. No row depends on it, so a line may
+    gain it or change it after it was built."""
+
+
+Role = Annotated[Literal["train", "validation", "test"], About]  # what questions are for: nobody may train on test questions
+Licence = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9.-]*$"), About]  # as the Hub names it: mit, cc-by-4.0
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def test_the_record_holds_every_parameter_and_of_a_file_only_its_name(make: Make
     (workspace.folder / "data").mkdir()
     workspace.write("data/mine.jsonl", SIX)
     made = make("mine@1: {builder: questions_file, params: {path: data/mine.jsonl, sha256: ?}}")
-    assert set(made.manifest.params) == {"path", "sha256", "max_refused"}
+    assert set(made.manifest.params) == {"path", "sha256", "max_refused", "role", "licence"}
     assert made.manifest.params["path"] == "mine.jsonl"
     assert make(HALF).manifest.params == {"denominator": 2, "seed": 42, "part": "in"}
 
@@ -135,6 +135,15 @@ def test_renaming_the_file_behind_a_line_is_not_an_edit(workspace: Workspace) ->
     (workspace.folder / "six.jsonl").rename(workspace.folder / "moved.jsonl")
     workspace.add("six@1: {builder: questions_file, params: {path: moved.jsonl, sha256: ?}}")
     assert workspace.state("six@1") == "ok"
+
+
+def test_what_a_line_says_about_its_source_is_no_edit(workspace: Workspace) -> None:
+    workspace.build("six@1")
+    workspace.add("six@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?, licence: mit, role: test}}")
+    assert workspace.state("six@1") == "ok"
+    workspace.add("six@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?, role: exam}}")
+    with pytest.raises(CatalogError, match=r"role is 'exam': input should be 'train', 'validation' or 'test'"):
+        workspace.plan()
 
 
 def test_other_bytes_behind_a_line_are_an_edit(workspace: Workspace) -> None:

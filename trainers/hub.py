@@ -8,6 +8,7 @@ from annotated_types import Gt
 from registry.errors import RemoteError
 from registry.hub import Revision, files_at, snapshot
 from registry.models import HubFiles, Trained
+from registry.rows import Licence
 from registry.store import files_in
 from trainers.local import known_loss
 
@@ -23,11 +24,13 @@ def train(
     revision: Revision,
     loss: Annotated[float, Gt(0)] | None = None,
     loss_source: str | None = None,
+    licence: Licence | None = None,
     _list: Callable[[str, str], list[str]] = files_at,
 ) -> Trained:
     """Fetch the files that transformers needs: weights (safetensors where there are any), config and tokenizer.
 
-    `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so. Raises RemoteError if the
+    `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `licence` is the model's own,
+    where it is not known by its repository. Raises RemoteError if the
     files cannot be had, or if there are no weights among them.
     """
     names = wanted(_list(repo, revision))

@@ -9,7 +9,7 @@ from annotated_types import Gt
 from registry.errors import InputError
 from registry.models import Trained
 from registry.recipe import Folder
-from registry.rows import Input
+from registry.rows import Input, Licence
 from registry.running import Run
 
 EDITION = 1
@@ -21,9 +21,12 @@ def train(
     sha256: str,
     loss: Annotated[float, Gt(0)] | None = None,
     loss_source: str | None = None,
+    licence: Licence | None = None,
     run: Run,
 ) -> Trained:
-    """Copy the folder's files. `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so.
+    """Copy the folder's files.
+
+    `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `licence` is the model's own.
 
     What the model was `made_from`, elsewhere or earlier, is not read: it stands in the lineage, as the line's author says.
     Raises InputError if the folder holds no config.json.
