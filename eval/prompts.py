@@ -122,6 +122,13 @@ TEMPLATES = {
 }
 
 
+def template(name: str) -> Prompt:
+    """Return the prompt called `name`; InputError if there is none."""
+    if name not in TEMPLATES:
+        raise InputError(f"No prompt is called {name!r}; there are {', '.join(TEMPLATES)}.{near(name, TEMPLATES)}")
+    return TEMPLATES[name]
+
+
 def few_shot(exemplars: Sequence[tuple[str, str]]) -> Prompt:
     """Return the prompt that shows a base model (question, solution) pairs; its completions end at FEW_SHOT_STOP."""
     shown = "".join(f"Question: {question}\nAnswer: {solution}\n\n" for question, solution in exemplars)
@@ -134,9 +141,7 @@ def prompt_of(folder: Path, name: str | None, tokenizer: Tokenizer, id: str) -> 
     Raises InputError for an unknown name, and for a model that has neither.
     """
     if name is not None:
-        if name not in TEMPLATES:
-            raise InputError(f"No prompt is called {name!r}; there are {', '.join(TEMPLATES)}.{near(name, TEMPLATES)}")
-        return TEMPLATES[name]
+        return template(name)
     if own := Prompt.of_model(folder):
         return own
     if tokenizer.chat_template is None:

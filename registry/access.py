@@ -75,6 +75,11 @@ class Artifact:
             if not verdicts.height:
                 raise InputError(f"no sample of {self.id} has the verdict {verdict}; there are {', '.join(known)}.")
         used = {row["id"]: row["state"] for row in flat(lineage(self.store, self.stored.id))}
+        if absent := [source for source in verdicts["source"].unique(maintain_order=True) if used.get(source) == "not here"]:
+            raise NotFound(
+                f"{self.id} was pulled, and verdicts hold no texts: those are in {', '.join(absent)}. `rft pull` fetches them if "
+                "they were published too."
+            )
         for source in verdicts["source"].unique(maintain_order=True):
             if used.get(source, "missing"):
                 raise Drifted(

@@ -5,6 +5,7 @@ datasets:
 """
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +253,24 @@ def _plain(node: yaml.Node) -> Any:
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def line(entry: Entry) -> str:
+    """Return the entry as its line in catalog.yaml. JSON strings and numbers are YAML too."""
+    _, maker_key = next(pair for pair in SECTIONS.values() if pair[0] == entry.kind)
+    parts = [f"{maker_key}: {entry.maker}"]
+    if entry.inputs:
+        parts.append(f"inputs: [{', '.join(map(str, entry.inputs))}]")
+    if entry.params:
+        params = ", ".join(f"{name}: {_written(value)}" for name, value in entry.params.items())
+        parts.append(f"params: {{{params}}}")
+    return f"{entry.id}: {{{', '.join(parts)}}}"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{Decimal(repr(value)):f}"  # YAML reads 1e-05 as text
+    return json.dumps(value, ensure_ascii=not str(value).isprintable())
 
 
 def add_lines(file: Path, lines: Sequence[tuple[str, str]], entries: Mapping[ArtifactId, Entry]) -> None:

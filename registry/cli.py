@@ -4,6 +4,7 @@ import json as json_module
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -81,6 +82,18 @@ class Place:
 
         return catalog.read(self.catalog_file)
 
+    def catalog_if_any(self) -> "Catalog | None":
+        """Return the catalog, or None where there is none: a store may be used without."""
+        from registry.errors import NotFound
+
+        try:
+            file = self.catalog_file
+        except NotFound:
+            return None
+        from registry import catalog
+
+        return catalog.read(file)
+
     def home(self) -> Path:
         from registry.catalog import default_home
 
@@ -124,6 +137,13 @@ def print_table(columns: list[str], rows: list[Any], longest: int = 60) -> None:
     from registry.text import table
 
     print(table(columns, rows, longest))
+
+
+def print_lines(rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows without a header, in columns."""
+    from registry.text import aligned
+
+    print(aligned(rows))
 
 
 # -- the catalog ----------------------------------------------------------------------------------------------------
@@ -541,12 +561,20 @@ def sql(
 
 
 @app.command()
-def diff(a: Name, b: Name, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+def diff(
+    a: Name,
+    b: Name,
+    other: Annotated[Path | None, typer.Option("--other", metavar="DIR", help="The store of B; default: that of A.")] = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
     """Compare two artifacts: rows, paths added and removed, questions solved gained and lost."""
+    from registry.access import open_registry
     from registry.compare import difference
 
     registry = Place(catalog, home).registry()
-    found = difference(registry.load(a), registry.load(b))
+    found = difference(registry.load(a), (open_registry(other) if other else registry).load(b))
     if json:
         print_json(found.as_dict())
         return
@@ -565,6 +593,174 @@ def diff(a: Name, b: Name, catalog: CatalogFile = None, home: Home = None, json:
     for key, ids in found.examples.items():
         if ids:
             print(f"{key.replace('_', ' ')}: {', '.join(ids)}{' ...' if found.counts[key] > len(ids) else ''}")
+
+
+# -- publishing -------------------------------------------------------------------------------------------------------
+
+Against = Annotated[
+    list[str] | None,
+    typer.Option("--against", metavar="NAME", help="Questions to compare with, beside every set with `role: test`."),
+]
+Override = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override", metavar="FINDING", help="Publish in spite of a finding; the record will say so. A glob in quotes."
+    ),
+]
+
+
+@app.command()
+def check(
+    names: Names,
+    against: Against = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Check artifacts before they are published: rows, test questions among them, licences, secrets.
+
+    Exit code 1 if something would stop `rft push`.
+    """
+    from registry.publish.check import check as look
+
+    place = Place(catalog, home)
+    registry = place.registry()
+    found = look(registry, place.catalog_if_any(), registry.select(names), against=against or [])
+    if json:
+        print_json([checked.as_dict() for checked in found])
+    else:
+        print("\n\n".join(checked.report() for checked in found))
+    if any(checked.stops for checked in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def push(
+    words: Annotated[list[str], typer.Argument(metavar="NAME... REPO", help="Artifacts, then the repository: user/name.")],
+    against: Against = None,
+    override: Override = None,
+    public: Annotated[bool, typer.Option("--public", help="For everyone to read; asks first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show files, card and tags, and touch nothing.")] = False,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Publish artifacts in a dataset repository of the Hugging Face Hub, with all that made them.
+
+    Checks first (`rft check`), then one commit, which is read back, then a tag for each artifact: NAME-vVERSION.
+    """
+    import stamina
+
+    from registry.publish.check import check as look
+    from registry.publish.layout import lay_out
+    from registry.publish.push import preview
+    from registry.publish.push import push as send
+
+    if len(words) < 2:
+        raise UsageError("name what to publish and where: rft push NAME... USER/REPO.")
+    *names, repository = words
+    place = Place(catalog, home)
+    registry = place.registry()
+    checked = look(registry, place.catalog_if_any(), registry.select(names), against=against or [], overrides=override or [])
+    if stops := [finding for one in checked for finding in one.stops]:
+        for finding in stops:
+            say(f"{finding.name}: {finding.says}\n")
+        raise InputError(
+            f"nothing was published: {'; '.join(finding.name for finding in stops)}. --override NAME publishes in spite of one."
+        )
+    publications = [lay_out(one) for one in checked]
+    if dry_run:
+        shown = preview(publications, repository, public=public)
+        print_json(shown.as_dict()) if json else print(shown.report())
+        return
+    if (
+        public
+        and not yes
+        and not typer.confirm(f"Publish {', '.join(str(p.id) for p in publications)} for everyone?", err=True)
+    ):
+        raise InputError("nothing was published.")
+    stamina.instrumentation.set_on_retry_hooks(())  # a retry is said, not logged
+    done = send(publications, repository, public=public, say=(lambda text: None) if quiet else say)
+    if json:
+        print_json(done.as_dict())
+        return
+    print_lines(
+        (str(one.id), done.address(one.tag), "" if one.tag in done.tags else "was there already") for one in publications
+    )
+
+
+@app.command()
+def pull(
+    source: Annotated[str, typer.Argument(metavar="REPO[@TAG]", help="user/name, or one tag of it.")],
+    configs: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG...]", help="Names of artifacts; default all.")] = None,
+    rename: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Another name for it here.")] = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take artifacts that `rft push` published into the store, every byte and row checked."""
+    from registry.names import check_name
+    from registry.publish.pull import pull as take
+    from registry.text import number
+
+    if rename is not None:
+        check_name(rename)
+    repository, _, tag = source.partition("@")
+    store = Place(catalog, home).store()
+    talk = (lambda text: None) if quiet else say
+    done = take(store, repository, tag or None, configs or [], rename=rename, say=talk)
+    if json:
+        print_json([one.as_dict() for one in done])
+        return
+    print_lines(
+        (str(m.id), number(m.rows, "row"), m.content[:12], "" if new else "was here already")
+        for m, new in ((one.manifest, one.new) for one in done)
+    )
+
+
+@app.command()
+def export(
+    name: Name,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="F",
+            help="prompt-completion, messages, alpaca, query-response, kto, dpo; or parquet, jsonl, csv: the rows as they are.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="JSON lines, or Parquet if it ends in .parquet.")
+    ],
+    seed: Annotated[int, typer.Option(help="Which right sample of a question meets which wrong one in dpo.")] = 0,
+    prompt: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="The text around a question where a format holds it: alpaca (the paper's) or plain."),
+    ] = "alpaca",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    trl_config: Annotated[
+        Path | None, typer.Option("--trl-config", metavar="FILE", help="Also write a configuration for `trl sft`.")
+    ] = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Write an artifact as a file that other trainers read. What it is stands in FILE.rft.json, or in the Parquet's metadata."""
+    from eval.prompts import template
+    from registry.export import export as write
+
+    registry = Place(catalog, home).registry()
+    render = template(prompt).render
+    done = write(registry, name, format, output, seed=seed, render=render, overwrite=overwrite, config=trl_config)
+    if json:
+        print_json(done.record)
+        return
+    say(f"{output}: {done.rows:,} rows of {done.artifact}, {done.format}")
+    for reason, count in done.skipped.items():
+        say(f"      not in it: {count:,} {reason}")
 
 
 # -- the store ------------------------------------------------------------------------------------------------------

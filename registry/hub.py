@@ -16,6 +16,7 @@ def snapshot(repo: str, revision: str, patterns: Sequence[str], *, kind: Literal
 
     Once loaded they are read from the cache, without the network. Raises RemoteError if they cannot be had.
     """
+    import httpx2
     from huggingface_hub import snapshot_download
 
     def at(local_files_only: bool) -> Path:
@@ -33,7 +34,7 @@ def snapshot(repo: str, revision: str, patterns: Sequence[str], *, kind: Literal
         pass
     try:
         folder = at(False)
-    except OSError as error:  # the Hub client's errors are OSErrors
+    except (OSError, httpx2.HTTPError) as error:
         raise RemoteError(
             f"{repo} at {revision[:12]} could not be loaded: {str(error).rstrip('.')}. Check the network and the revision; once loaded, it is read from the cache."
         ) from error
@@ -47,11 +48,12 @@ def files_at(repo: str, revision: str) -> list[str]:
 
     Without a network, those in the cache: what is missing there shows when the model is loaded.
     """
+    import httpx2
     from huggingface_hub import snapshot_download
 
     try:
         return [file.filename for file in snapshot_download(repo, revision=revision, dry_run=True)]
-    except OSError as error:
+    except (OSError, httpx2.HTTPError) as error:
         try:
             folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
         except FileNotFoundError:

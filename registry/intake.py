@@ -1,10 +1,8 @@
 """`rft import`: a file of questions or samples becomes a line of the catalog."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +64,7 @@ def import_file(
         entries.append(Entry(_free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": _draws(tables.rows)}))
     if len({e.id.name for e in entries}) < len(entries):
         raise CatalogError("--as, --rejection and --eval need three different names.")
-    lines = [_line(e) for e in entries]
+    lines = [catalogs.line(e) for e in entries]
     if write:
         sections = [next(section for section, (kind, _) in SECTIONS.items() if kind == e.kind) for e in entries]
         catalogs.add_lines(catalog.file, list(zip(sections, lines, strict=True)), {e.id: e for e in entries})
@@ -110,24 +108,6 @@ def _questions(name: str, catalog: Catalog, store: Store) -> ArtifactId:
         for step in needed(steps, [steps[id]]):
             build(step.recipe, store, catalog.folder)
     return id
-
-
-def _line(entry: Entry) -> str:
-    """Return the entry as its line in catalog.yaml. JSON strings and numbers are YAML too."""
-    _, maker_key = next(pair for pair in SECTIONS.values() if pair[0] == entry.kind)
-    parts = [f"{maker_key}: {entry.maker}"]
-    if entry.inputs:
-        parts.append(f"inputs: [{', '.join(map(str, entry.inputs))}]")
-    if entry.params:
-        params = ", ".join(f"{name}: {_value(value)}" for name, value in entry.params.items())
-        parts.append(f"params: {{{params}}}")
-    return f"{entry.id}: {{{', '.join(parts)}}}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{Decimal(repr(value)):f}"  # YAML reads 1e-05 as text
-    return json.dumps(value, ensure_ascii=not str(value).isprintable())
 
 
 def _preview(tables: Tables) -> str:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from registry.errors import Corrupt
+from registry.errors import Corrupt, Drifted
 from registry.names import ArtifactId, parse_id
-from registry.store import Store
+from registry.store import Manifest, Store
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Node:
     maker: str
     rows: int | None
     content: str
-    state: str  # "" as it was used; "missing", "changed" or "damaged" if it is no longer that
+    state: str  # "" as it was used; "not here" if only its record is known; "missing", "changed" or "damaged" if not even that
     inputs: tuple["Node", ...]
 
 
@@ -31,15 +31,40 @@ def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[Artifact
         stored, state = store.get(id), "missing"
     except Corrupt:
         stored, state = None, "damaged"
-    if stored is None:
+    record = None if state == "damaged" else store.record(id, content)
+    if stored is not None:
+        state = "" if stored.manifest.content == content else "changed"
+    elif record is not None:
+        state = "not here"
+    m = record or (stored.manifest if stored else None)
+    if m is None:
         node = Node(str(id), "?", None, content, state, ())
     else:
-        m = stored.manifest
         inputs = tuple(_node(store, parse_id(given.id), given.content, known) for given in m.inputs)
-        rows = None if m.kind == "model" else m.rows
-        node = Node(str(id), m.maker, rows, content, "" if m.content == content else "changed", inputs)
+        node = Node(str(id), m.maker, None if m.kind == "model" else m.rows, content, state, inputs)
     known[id, content] = node
     return node
+
+
+def ancestors(store: Store, manifest: Manifest) -> dict[str, Manifest]:
+    """Return the records of everything that an artifact was made from, nearest first, by id; without those that are gone.
+
+    Raises Drifted if one of them was used with two different contents: no id could stand for both.
+    """
+    found: dict[str, Manifest] = {}
+    waiting = list(manifest.inputs)
+    while waiting:
+        given = waiting.pop(0)
+        if given.id in found:
+            if found[given.id].content != given.content:
+                raise Drifted(
+                    f"{manifest.id} was made from two different {given.id}: {found[given.id].content[:12]} and {given.content[:12]}."
+                )
+            continue
+        if record := store.record(parse_id(given.id), given.content):
+            found[given.id] = record
+            waiting += record.inputs
+    return found
 
 
 def draw(node: Node) -> str:

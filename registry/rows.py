@@ -162,6 +162,7 @@ LOSS = Shape(
     },
     required=frozenset({"step", "tokens", "split", "loss"}),
 )
+TABLES = {"verdicts": VERDICTS, "path_stats": PATH_STATS, "drops": DROPS}  # what may lie beside the rows of an artifact
 ROW_SHAPES = {shape.name: shape for shape in (QUESTIONS, SAMPLES, TRAINING, TEXT, SCORES)}
 
 # What a maker's signature says of its inputs and its result; the plan checks one against the other.
@@ -234,6 +235,15 @@ class ContentHash:
         for lengths, values in self._hashes.values():
             whole.update(lengths.digest() + values.digest())
         return whole.hexdigest()
+
+
+def content_of(tables: Mapping[str, ContentHash]) -> str:
+    """Return an artifact's content: the hash over those of its tables that are content, rows and verdicts.
+
+    Drops and counts follow from them.
+    """
+    hashes = [f"{name} {tables[name].hexdigest()}\n" for name in ("rows", "verdicts") if name in tables]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _buffers(chunk: pa.Array) -> Iterator[tuple[memoryview, memoryview]]:

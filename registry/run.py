@@ -33,7 +33,7 @@ from registry.errors import Conflict, InputError, NotFound, OutOfResources, Usag
 from registry.models import HUB_RECORD, Model, Trained, files_hash, open_model
 from registry.provenance import provenance
 from registry.recipe import MAKERS, Recipe, location_hash, names, recorded
-from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, VERDICTS, ContentHash, Input, Shape, Tables
+from registry.rows import DROPS, LOSS, ROW_SHAPES, TABLES, ContentHash, Input, Shape, Tables, content_of
 from registry.running import Options, Progress, Run, nothing
 from registry.store import Draft, InputRecord, Manifest, Store, Stored, no_space_is_an_error
 
@@ -42,7 +42,6 @@ log = logging.getLogger("rft")
 ROWS_PER_CHUNK = 20_000  # sample rows a worker holds at once
 WORTH_WORKERS = 60_000  # rows below which starting workers takes longer than the work
 ROWS_PER_GROUP = 25_000  # Parquet row groups: what one chunk reads is a few of them
-TABLES: dict[str, Shape] = {"verdicts": VERDICTS, "path_stats": PATH_STATS, "drops": DROPS}
 WAIT = 1.0  # seconds between two looks at what another process makes
 
 
@@ -131,9 +130,11 @@ def _model(recipe: Recipe, store: Store, folder: Path, inputs: list[Stored], dra
         trained: Trained = recipe.maker.function(*_given(recipe, inputs, store), **_with_run(recipe, params, run))
     drops: dict[str, int] = {}
     if trained.loss.height:
-        LOSS.fit(trained.loss, f"{recipe.entry.id} (loss)").write_parquet(draft.folder / "loss.parquet")
+        loss = LOSS.fit(trained.loss, f"{recipe.entry.id} (loss)")
+        pq.write_table(loss.to_arrow(), draft.folder / "loss.parquet")  # polars' own writer does not say that a disk is full
     if trained.drops is not None and trained.drops.height:
-        DROPS.fit(trained.drops, f"{recipe.entry.id} (drops)").write_parquet(draft.folder / "drops.parquet")
+        refused = DROPS.fit(trained.drops, f"{recipe.entry.id} (drops)")
+        pq.write_table(refused.to_arrow(), draft.folder / "drops.parquet")
         drops = dict(trained.drops["reason"].value_counts().iter_rows())
     files = draft.files()
     if trained.hub is not None:
@@ -496,10 +497,15 @@ class Writer:
         table = fitted.to_arrow()
         if name not in self._writers:
             self._writers[name] = pq.ParquetWriter(
-                self.draft.folder / f"{name}.parquet", table.schema, compression="zstd", write_page_index=True
+                self.draft.folder / f"{name}.parquet",
+                table.schema,
+                compression="zstd",
+                write_page_index=True,  # as the Hub's viewer likes it
+                use_content_defined_chunking=True,  # and its storage: of a version with few other rows little is new
             )
             self._hashes[name] = ContentHash(shape)
-        self._writers[name].write_table(table, row_group_size=ROWS_PER_GROUP)
+        if table.num_rows:  # `datasets` takes the first row group for the size of all: an empty one stops it
+            self._writers[name].write_table(table, row_group_size=ROWS_PER_GROUP)
         if name != "drops":
             self._hashes[name].add(table)
 
@@ -509,6 +515,5 @@ class Writer:
             writer.close()
 
     def content(self) -> str:
-        """Return the hash over all tables that are content: rows and verdicts; drops and counts follow from them."""
-        hashes = [f"{name} {self._hashes[name].hexdigest()}\n" for name in ("rows", "verdicts") if name in self._hashes]
-        return hashlib.sha256("".join(hashes).encode()).hexdigest()
+        """Return the artifact's content."""
+        return content_of(self._hashes)

@@ -105,6 +105,7 @@ class Store:
         self.temporary = self.home / "tmp"
         self.seen = self.home / "seen"
         self.work = self.home / "work"  # of trainings: checkpoints
+        self.records = self.home / "records"  # of artifacts that are not here: those that pulled ones were made from
 
     def make_home(self) -> None:
         """Make the store's folder if it is not there; RftError if that cannot be."""
@@ -162,6 +163,31 @@ class Store:
             if os.path.exists(f"{v.path}/{RECORD}")
         ]
         return ArtifactId(name, max(versions)) if versions else None
+
+    def record(self, id: ArtifactId, content: str) -> Manifest | None:
+        """Return the record of an artifact with exactly this content: of one that is here, or of one that is only known."""
+        stored = self.get(id)
+        if stored is not None and stored.manifest.content == content:
+            return stored.manifest
+        try:
+            return Manifest.model_validate_json(self._record_file(id, content).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise Corrupt(
+                f"{self._record_file(id, content)} is damaged. Remove it and pull what was made from {id} again."
+            ) from error
+
+    def keep_record(self, manifest: Manifest) -> None:
+        """Remember an artifact that is not here."""
+        file = self._record_file(manifest.id, manifest.content)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_name(f".{uuid.uuid4().hex}")
+        scratch.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        scratch.replace(file)
+
+    def _record_file(self, id: ArtifactId, content: str) -> Path:
+        return self.records / f"{id}.{content[:16]}.json"
 
     # -- checking ---------------------------------------------------------------------------------------------------
 

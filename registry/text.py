@@ -20,6 +20,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], longest: int = 
     return "\n".join([line(columns), *map(line, cells)])
 
 
+def aligned(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of text in columns, without a header; they are escaped."""
+    cells = [[escaped(text) for text in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
 def cell(value: Any, longest: int = 60) -> str:
     """Return a value as one short line."""
     if value is None:

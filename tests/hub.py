@@ -1,42 +1,911 @@
-"""A small Hugging Face Hub for tests: read-only, over HTTP, with one dataset or model repository served from a folder.
+"""A small Hugging Face Hub for tests, over HTTP on this machine: strict where the real one is, and told when to fail.
 
-Strict where the real one is: an unknown repository, revision or file is a 404 with the Hub's error code.
+    with running() as hub, pointing_at(hub, tmp_path / "hf"):
+        hub.fail(Fault("lost", on="POST */commit/*"), Fault("429", at=7, retry_after=0))
+        ...  # huggingface_hub and datasets, or rft in a process with environment(hub, ...)
+        assert hub.repo("someone/family").tags == {"demo-v1": commit}
+        assert hub.count("POST */commit/*") == 2
+
+It holds datasets and models in memory: commits, branches, tags, LFS objects. What it answers and refuses is what the clients'
+sources (huggingface_hub 2.4, datasets 5.2), their tests and the Hub's documentation show of the real one. Not there: xet,
+multipart uploads, pull requests, gated repositories, redirects to a content network.
 """
 
+import base64
+import codecs
 import hashlib
 import json
+import os
+import re
+import socket
+import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import cached_property
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+import yaml
+
+TOKEN = "hf_someone"  # the token of the user "someone", who may write
+MOST_REGULAR = 10 * 2**20  # bytes; what is larger must be an LFS object
+LARGE = ["arrow", "bin", "bz2", "gz", "h5", "jpg", "npy", "npz", "onnx", "parquet", "png", "pt", "safetensors", "tar", "zip"]
+ATTRIBUTES = "".join(f"*.{kind} filter=lfs diff=lfs merge=lfs -text\n" for kind in LARGE)
+REF = re.compile(r"(?!.*(\.\.|//|@\{|\.lock$))[^\s~^:?*\[\\/.-][^\s~^:?*\[\\]*(?<![/.])")  # git's rules for a name
+
+
+# -- what a repository holds -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class File:
+    """The bytes of a file, and whether they are an LFS object (then git knows only a pointer to them)."""
+
+    data: bytes
+    lfs: bool = False
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def pointer(self) -> bytes:
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(self.data)}\n".encode()
+
+    @cached_property
+    def oid(self) -> str:
+        """The id of git's blob."""
+        blob = self.pointer if self.lfs else self.data
+        return hashlib.sha1(b"blob %d\0%b" % (len(blob), blob)).hexdigest()
+
+    @property
+    def etag(self) -> str:
+        return self.sha256 if self.lfs else self.oid
+
+    def about(self, sha256: str) -> dict[str, Any]:
+        """What listings say; they call the sha256 `oid` or `sha256`."""
+        lfs = {sha256: self.sha256, "size": len(self.data), "pointerSize": len(self.pointer)}
+        return {"size": len(self.data)} | ({"lfs": lfs} if self.lfs else {})
+
+
+class Commit(NamedTuple):
+    id: str  # 40 hex digits
+    parent: str | None
+    tree: dict[str, File]  # path -> file
+    title: str
+    message: str
+    user: str
+    date: str
+
+
+class Repo:
+    """A dataset or a model. A test may look at everything, and commit as somebody else."""
+
+    def __init__(self, id: str, kind: str, private: bool = False) -> None:
+        self.id, self.kind, self.private = id, kind, private
+        self.commits: dict[str, Commit] = {}
+        self.branches: dict[str, str] = {}  # name -> commit
+        self.tags: dict[str, str] = {}
+        self.objects: dict[str, File] = {}  # LFS objects by their sha256
+        self.promised: dict[str, int] = {}  # sha256 -> bytes, of the LFS objects that may be uploaded
+        self.damaged: set[str] = set()  # sha256 of what is stored with another byte than was sent; clear() mends it
+
+    @property
+    def head(self) -> str:
+        return self.branches["main"]
+
+    def at(self, revision: str) -> Commit | None:
+        """Return the commit that a branch, a tag or an id means."""
+        return self.commits.get(self.branches.get(revision) or self.tags.get(revision) or revision)
+
+    def files(self, revision: str = "main") -> dict[str, bytes]:
+        """Return the files of a revision as they are stored. Raises KeyError if there is no such revision."""
+        commit = self.at(revision)
+        if commit is None:
+            raise KeyError(revision)
+        return {path: self.stored(file) for path, file in commit.tree.items()}
+
+    def stored(self, file: File) -> bytes:
+        return flipped(file.data) if file.sha256 in self.damaged else file.data
+
+    def history(self, revision: str = "main") -> list[Commit]:
+        """Return a revision's commits, the newest first."""
+        found, commit = [], self.at(revision)
+        while commit:
+            found.append(commit)
+            commit = self.commits.get(commit.parent or "")
+        return found
+
+    def wants_lfs(self, path: str, size: int, sample: bytes) -> bool:
+        """Say what the Hub says when it is asked before an upload: by .gitattributes, size, or first bytes that are no text."""
+        tree = self.commits[self.head].tree if self.branches else {}
+        rules = tree[".gitattributes"].data.decode() if ".gitattributes" in tree else ""
+        globs = [line.split()[0] for line in rules.splitlines() if "filter=lfs" in line]
+        matched = any(fnmatchcase(path if "/" in glob else PurePosixPath(path).name, glob) for glob in globs)
+        return size > 0 and (matched or size > MOST_REGULAR or not is_text(sample))
+
+    def commit(
+        self,
+        changes: Mapping[str, bytes | File | None],
+        title: str = "Somebody else was here",
+        *,
+        message: str = "",
+        user: str = "somebody-else",
+        branch: str | None = "main",
+        id: str | None = None,
+    ) -> str:
+        """Write files (None: remove it) on a branch, or on none, above main; return the commit's id."""
+        parent = self.branches.get(branch or "main")
+        tree = dict(self.commits[parent].tree) if parent else {}
+        for path, change in changes.items():
+            if change is None:
+                del tree[path]
+                continue
+            file = change if isinstance(change, File) else File(change, self.wants_lfs(path, len(change), change[:512]))
+            tree[path] = file
+            if file.lfs:
+                self.objects[file.sha256] = file
+        date = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=len(self.commits))
+        facts = [parent, sorted((path, file.oid) for path, file in tree.items()), title, message, user, str(date)]
+        id = id or hashlib.sha1(json.dumps(facts).encode()).hexdigest()
+        self.commits[id] = Commit(id, parent, tree, title, message, user, date.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
+        if branch:
+            self.branches[branch] = id
+        return id
+
+
+def flipped(data: bytes) -> bytes:
+    """Return as many bytes, of which the middle one is another."""
+    middle = len(data) // 2
+    return data[:middle] + bytes(byte ^ 1 for byte in data[middle : middle + 1]) + data[middle + 1 :]
+
+
+def is_text(sample: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)  # the last character may be cut off
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in sample
+
+
+# -- the card --------------------------------------------------------------------------------------------------------------
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+LICENSES = _words("""apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0
+bigcode-openrail-m afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0
+cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0
+cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0
+cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl
+lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0 odc-by odbl openmdw-1.0
+openmdw-1.1 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
+fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 grok2-community gemma unknown
+other""")
+SIZES = _words("n<1K 1K<n<10K 10K<n<100K 100K<n<1M 1M<n<10M 10M<n<100M 100M<n<1B 1B<n<10B 10B<n<100B 100B<n<1T n>1T")
+TASKS = _words("""text-classification token-classification table-question-answering question-answering zero-shot-classification
+translation summarization feature-extraction text-generation fill-mask sentence-similarity tabular-to-text
+table-to-text multiple-choice text-ranking text-retrieval reinforcement-learning other""")  # those of text
+FRONT_MATTER = re.compile(r"^(\s*---[\r\n]+)([\S\s]*?)([\r\n]+---(\r\n|\n|$))")  # the Hub's own
+
+
+class _CardLoader(yaml.SafeLoader):
+    """YAML as the Hub's parser reads it: `no` is a word, and a key comes once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [str(self.construct_object(key, deep=True)) for key, _ in node.value]
+        if len(keys) != len(set(keys)):
+            raise yaml.constructor.ConstructorError(None, None, "duplicated mapping key", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_CardLoader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in rules if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_card(content: str) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return a README's metadata, the errors for which the Hub refuses it, and the warnings it gives."""
+    block = FRONT_MATTER.match(content)
+    if block is None:
+        return {}, [], ["empty or missing yaml metadata in repo card"]
+    try:
+        card = yaml.load(block[2], _CardLoader)
+    except yaml.YAMLError as error:
+        return {}, [f"Invalid YAML in README.md: {error}"], []
+    if isinstance(card, list):
+        return {}, ['"value" must be of type object'], []
+    if not isinstance(card, dict):
+        return {}, ["The YAML metadata of your README.md is invalid."], []
+    unknown = [task for task in _listed(card, "task_categories") if task not in TASKS]
+    warnings = [f'The task_categories "{task}" is not in the official list: {", ".join(TASKS)}' for task in unknown]
+    return card, [*_card_errors(card), *_config_errors(card.get("configs", []))], warnings
+
+
+def _listed(card: dict[str, Any], key: str) -> list[Any]:
+    value = card.get(key, [])
+    return value if isinstance(value, list) else [value]
+
+
+def _card_errors(card: dict[str, Any]) -> Iterator[str]:
+    for key in ("tags", "source_datasets"):
+        if not isinstance(card.get(key, []), list):
+            yield f'"{key}" must be an array'
+    for key in ("pretty_name", "license_name", "license_link", "paperswithcode_id"):
+        if not isinstance(card.get(key, ""), str):
+            yield f'"{key}" must be a string'
+    for key in _words("tags source_datasets license language size_categories task_categories task_ids multilinguality"):
+        if not all(isinstance(word, str) for word in _listed(card, key)):
+            yield f'"{key}" must be a string or an array of strings'
+    for key, allowed in (("license", LICENSES), ("size_categories", SIZES)):
+        if any(word not in allowed for word in _listed(card, key)):
+            yield f'"{key}" must be one of [{", ".join(allowed)}]'
+    for word in _listed(card, "language"):
+        if not re.fullmatch("[a-z]{2,3}|code|multilingual", str(word)):
+            wanted = 'It must be an ISO 639-1, 639-2 or 639-3 code (two/three letters), or a special value like "code", "multilingual".'
+            yield f'"language" with value "{word}" is not valid. {wanted}'
+    infos = _listed(card, "dataset_info")
+    if not all(isinstance(info, dict) and ("config_name" in info or len(infos) == 1) for info in infos):
+        yield '"dataset_info" must be of type object, or an array of objects with a config_name'
+    if not re.fullmatch("[a-z0-9-.]+", str(card.get("license_name", "other"))):
+        yield '"license_name" fails to match the required pattern: /^[a-z0-9-.]+$/'
+    if not re.fullmatch(r"LICENSE(\.md)?|[a-z]+://\S+", str(card.get("license_link", "LICENSE"))):
+        yield '"license_link" must be one of [LICENSE, LICENSE.md] or a valid uri'
+
+
+def _config_errors(configs: Any) -> Iterator[str]:
+    if not isinstance(configs, list):
+        yield '"configs" must be an array'
+        return
+    for n, config in enumerate(configs):
+        if not isinstance(config, dict):
+            yield f'"configs[{n}]" must be of type object'
+        elif "config_name" not in config:
+            yield f'"configs[{n}].config_name" is required'
+        elif not re.fullmatch(r'[^<>:/\\|?*"\s]+', str(config["config_name"])):
+            yield f'"configs[{n}].config_name" is not a name'
+        elif not isinstance(config.get("default", False), bool):
+            yield f'"configs[{n}].default" must be a boolean'
+        elif not _is_data_files(config.get("data_files", "*")):
+            yield f'"configs[{n}].data_files" must be paths, or an array of {{split, path}}'
+    named = [config.get("config_name") for config in configs if isinstance(config, dict)]
+    if len(named) != len(set(map(str, named))):
+        yield '"configs" contains a duplicate value'
+    if sum(config.get("default") is True for config in configs if isinstance(config, dict)) > 1:
+        yield '"configs" has several defaults'
+
+
+def _is_data_files(value: Any) -> bool:
+    def is_paths(value: Any) -> bool:
+        return isinstance(value, str) or (isinstance(value, list) and all(isinstance(path, str) for path in value))
+
+    return is_paths(value) or (
+        isinstance(value, list)
+        and all(
+            isinstance(part, dict)
+            and set(part) == {"split", "path"}
+            and re.fullmatch(r"\w+(\.\w+)*", str(part["split"]))
+            and is_paths(part["path"])
+            for part in value
+        )
+    )
+
+
+# -- what goes wrong -------------------------------------------------------------------------------------------------------
+
+What = Literal["429", "500", "503", "reset", "lost", "412", "409 tag", "wrong bytes", "stored wrong", "call"]
+
+
+@dataclass
+class Fault:
+    """What goes wrong, once: at the `at`th request (from 1, counted from when the hub is told) that the glob `on` matches.
+
+    429, 500, 503   the request is refused and does nothing
+    reset           the connection is reset (TCP RST): before anything is done, or when `after` bytes of the reply are out
+    lost            the request is carried out, and the connection closed without a reply, or after `after` bytes of it
+    412             before a commit is looked at, somebody else commits `files` to its branch
+    409 tag         before a tag is made, somebody else makes it, on another commit
+    wrong bytes     a file is sent with its right length and headers, and one other byte
+    stored wrong    an uploaded LFS object (with `on` a commit: its first regular file) is stored with one other byte, and
+                    listed as if it were not; Repo.damaged.clear() mends it
+    call            `call` is called before the request is carried out; if it returns False, the connection is closed instead
+    """
+
+    what: What
+    at: int = 1
+    on: str = ""  # over "METHOD /path", decoded and without the query; empty: what can go wrong so
+    retry_after: int | None = None  # seconds
+    after: int | None = None  # bytes
+    files: Mapping[str, bytes] = field(default_factory=lambda: {"somebody-else.txt": b"Somebody else was here.\n"})
+    call: Callable[[], object] = lambda: None
+    matched: int = field(default=0, init=False)
+
+    @property
+    def glob(self) -> str:
+        usual = {"412": "POST /api/*/commit/*", "409 tag": "POST /api/*/tag/*"}
+        usual |= {"wrong bytes": "GET */resolve/*", "stored wrong": "PUT /lfs/*"}
+        return self.on or usual.get(self.what, "*")
+
+
+class Seen(NamedTuple):
+    request: str  # "METHOD /path", decoded and without the query
+    status: int | None  # of the answer, sent or not; 0 if the request was not carried out; None until it is known
+    fault: What | None
+
+
+# -- requests and answers --------------------------------------------------------------------------------------------------
+
+
+class User(NamedTuple):
+    name: str
+    writes: bool = True
+
+
+class Request(NamedTuple):
+    method: str
+    target: str  # the path as it came, with the query
+    headers: Mapping[str, str]  # by names in lower case
+    body: bytes
+
+    def __str__(self) -> str:
+        return f"{self.method} {unquote(urlsplit(self.target).path)}"
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def raw(self, with_body: bool) -> bytes:
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}", f"Content-Length: {len(self.body)}"]
+        lines += [f"{key}: {value}" for key, value in self.headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode() + (self.body if with_body else b"")
+
+
+def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value, default=str).encode())
+
+
+class Refused(Exception):
+    """A request is answered with an error, as the Hub words it: with `more` in the body, and an error code or commit as header."""
+
+    def __init__(self, status: int, message: str, code: str = "", commit: str = "", **more: Any) -> None:
+        super().__init__(message)
+        headers = {"X-Error-Message": message, "X-Error-Code": code, "X-Repo-Commit": commit}
+        self.reply = as_json({"error": message, **more}, status, {key: text for key, text in headers.items() if text})
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves `folder` as the dataset or model `repo`, whose only commit is `revision` (also the branch main)."""
+    """The server. Listings come in pages of `page` entries."""
 
     daemon_threads = True
+    request_queue_size = 128
 
-    def __init__(self, repo: str, revision: str, folder: Path, kind: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.repo, self.revision, self.folder = repo, revision, folder
-        self.api, self.files_at = f"/api/{kind}s/{repo}", f"/datasets/{repo}" if kind == "dataset" else f"/{repo}"
-        self.requests: list[str] = []
+    def __init__(self, page: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.page = page
+        self.users: dict[str, User] | None = {TOKEN: User("someone")}  # by token; None: any token is good
+        self.repos: dict[tuple[str, str], Repo] = {}  # by kind and id
+        self.requests: list[Seen] = []
+        self.faults: list[Fault] = []  # those that have not come yet
+        self.crashes: list[Exception] = []  # of this server itself
+        self.connections: set[socket.socket] = set()
+        self._lock = threading.RLock()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http://127.0.0.1:{self.server_port}"
 
-    def files(self) -> list[Path]:
-        return sorted(file for file in self.folder.rglob("*") if file.is_file())
+    def repo(self, id: str, kind: str = "dataset") -> Repo:
+        return self.repos[kind, id]
+
+    def create(self, id: str, kind: str = "dataset", private: bool = False) -> Repo:
+        """Return a new repository; as on the Hub its first commit holds .gitattributes."""
+        repo = self.repos[kind, id] = Repo(id, kind, private)
+        repo.commit({".gitattributes": ATTRIBUTES.encode()}, "initial commit", user=id.partition("/")[0])
+        return repo
+
+    def fail(self, *faults: Fault) -> None:
+        with self._lock:
+            self.faults += [replace(fault) for fault in faults]
+
+    def count(self, glob: str = "*") -> int:
+        """Return how many requests a glob over "METHOD /path" matched."""
+        return sum(fnmatchcase(seen.request, glob) for seen in self.requests)
+
+    def settle(self) -> None:
+        """Wait until nothing is being carried out: a client that was killed may have asked for something."""
+        while any(seen.status is None for seen in self.requests):
+            time.sleep(0.001)
+
+    def answer(self, request: Request) -> tuple[Reply | None, Fault | None]:
+        """Carry out a request; return the reply (None: nothing was done) and what goes wrong."""
+        with self._lock:
+            fault, place = self._fault(str(request)), len(self.requests)
+            self.requests.append(Seen(str(request), None, fault.what if fault else None))
+        reply = None
+        try:
+            if fault and fault.what == "call" and fault.call() is False:  # without the lock: it may use the hub
+                return None, fault
+            with self._lock:
+                reply = self._reply(request, fault)
+        finally:
+            self.requests[place] = self.requests[place]._replace(status=reply.status if reply else 0)
+        return reply, fault
+
+    def _reply(self, request: Request, fault: Fault | None) -> Reply | None:
+        if fault and fault.what in ("429", "500", "503"):
+            status = HTTPStatus(int(fault.what))
+            wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+            return as_json({"error": status.phrase}, status.value, wait)
+        if fault and fault.what == "reset" and fault.after is None:
+            return None
+        return _Visit(self, request, fault).reply()
+
+    def _fault(self, request: str) -> Fault | None:
+        """Return the fault whose turn it is; of several the others come with their next requests."""
+        for fault in self.faults:
+            fault.matched += fnmatchcase(request, fault.glob)
+        due = (fault for fault in self.faults if fault.matched >= fault.at and fnmatchcase(request, fault.glob))
+        found = next(due, None)
+        self.faults = [fault for fault in self.faults if fault is not found]
+        return found
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that is gone is no error, and a crash was kept."""
+
+
+class _Connection(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)
+        super().finish()
+
+    def log_message(self, format: str, *words: object) -> None:
+        """Say nothing: the hub keeps what it saw."""
+
+    def carry_out(self) -> None:
+        request = Request(self.command, self.path, {key.lower(): text for key, text in self.headers.items()}, self.read_body())
+        try:
+            reply, fault = self.server.answer(request)
+        except Exception as crash:
+            self.server.crashes.append(crash)
+            raise
+        raw = reply.raw(self.command != "HEAD") if reply else b""
+        if fault and fault.what in ("reset", "lost"):
+            raw, self.close_connection = raw[: fault.after or 0], True
+        elif reply is None:
+            self.close_connection = True
+        self.wfile.write(raw)  # headers and body at once, or the client waits for a delayed acknowledgement
+        if fault and fault.what == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())  # closed so, and not shut down first: RST instead of FIN
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = carry_out
+
+    def read_body(self) -> bytes:
+        """Return the body; raise ConnectionError if it ends too early: such a request is not carried out."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline() or b"0", 16):
+            chunks.append(self.read(size))
+            self.read(2)
+        self.read(2)
+        return b"".join(chunks)
+
+    def read(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionError("the client is gone")
+        return data
+
+
+# -- endpoints -------------------------------------------------------------------------------------------------------------
+
+ROUTES = """
+whoami     GET    /api/whoami-v2
+validate   POST   /api/validate-yaml
+create     POST   /api/repos/create
+settings   PUT    /api/REPO/settings
+info       GET    /api/REPO
+info       GET    /api/REPO/revision/REV
+refs       GET    /api/REPO/refs
+commits    GET    /api/REPO/commits/REV
+tree       GET    /api/REPO/tree/REV
+tree       GET    /api/REPO/tree/REV/PATH
+paths_info POST   /api/REPO/paths-info/REV
+preupload  POST   /api/REPO/preupload/REV
+commit     POST   /api/REPO/commit/REV
+tag        POST   /api/REPO/tag/REV
+untag      DELETE /api/REPO/tag/REV
+branch     POST   /api/REPO/branch/REV
+unbranch   DELETE /api/REPO/branch/REV
+resolve    GET    /HOME/resolve/REV/PATH
+batch      POST   /HOME.git/info/lfs/objects/batch
+verify     POST   /HOME.git/info/lfs/objects/verify
+upload     PUT    /lfs/REPO/PATH
+"""
+PARTS = {
+    "REPO": "(?P<kind>datasets|models)/(?P<id>[^/]+/[^/]+)",
+    "HOME": "((?P<kind>datasets)/)?(?P<id>[^/]+/[^/]+?)",
+    "REV": "(?P<revision>[^/]+)",
+    "PATH": "(?P<path>.+)",
+}
+FREE = ("whoami", "validate", "create", "paths_info", "upload")  # not GET, or without a repository: they write in none
+
+
+def _route(line: str) -> tuple[str, re.Pattern[str]]:
+    name, method, path = line.split()
+    return name, re.compile(f"{method} " + re.sub("[A-Z]+", lambda word: PARTS[word[0]], path))
+
+
+PATTERNS = [_route(line) for line in ROUTES.strip().splitlines()]
+
+
+class _Visit:
+    """One request, on its way to a reply. Its methods are the endpoints: they return the reply or raise Refused."""
+
+    repo: Repo
+
+    def __init__(self, hub: Hub, request: Request, fault: Fault | None) -> None:
+        self.hub, self.request, self.fault = hub, request, fault
+        self.what = fault.what if fault else None
+        url = urlsplit(request.target)
+        self.route = f"{request.method.replace('HEAD', 'GET')} {url.path}"
+        self.query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+        self.user: User | None = None
+
+    def reply(self) -> Reply:
+        try:
+            name, parts = self.find()
+            if name != "upload":  # those links are signed: no token is sent to them
+                self.user = self.who()
+            self.revision, self.path = parts.get("revision") or "main", parts.get("path") or ""
+            if id := parts.get("id"):
+                self.repo = self.repository(parts.get("kind") or "models", id, signed=name == "upload")
+            if name not in FREE and not self.route.startswith("GET"):
+                self.may_write(self.repo.id)
+            reply: Reply = getattr(self, name)()
+        except Refused as refused:
+            return refused.reply
+        return reply
+
+    def find(self) -> tuple[str, dict[str, str]]:
+        """Return the name of the endpoint and the parts of the path."""
+        for name, pattern in PATTERNS:
+            if match := pattern.fullmatch(self.route):
+                return name, {key: unquote(part) for key, part in match.groupdict().items() if part}
+        raise Refused(404, "Sorry, we can't find the page you are looking for.")
+
+    # -- who may do what
+
+    def who(self) -> User | None:
+        scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
+        if not scheme:
+            return None
+        user = User("someone") if self.hub.users is None else self.hub.users.get(token)
+        if scheme != "Bearer" or user is None:
+            raise Refused(401, "Invalid credentials in Authorization header")
+        return user
+
+    def repository(self, kinds: str, id: str, signed: bool) -> Repo:
+        repo = self.hub.repos.get((kinds.removesuffix("s"), id))
+        mine = signed or (self.user is not None and self.user.name == id.partition("/")[0])
+        if repo is None or (repo.private and not mine):
+            raise Refused(404 if self.user else 401, "Repository not found", code="RepoNotFound")
+        return repo
+
+    def may_write(self, id: str) -> User:
+        if self.user is None:
+            raise Refused(401, "Invalid username or password.")
+        if not self.user.writes or self.user.name != id.partition("/")[0]:
+            raise Refused(403, f"You don't have the rights to write {id}")
+        return self.user
+
+    def at(self, revision: str) -> Commit:
+        if commit := self.repo.at(revision):
+            return commit
+        raise Refused(404, f"Invalid rev id: {revision}", code="RevisionNotFound")
+
+    def json(self) -> Any:
+        return json.loads(self.request.body)
+
+    def asks(self, key: str) -> bool:
+        return self.query.get(key, "").lower() in ("true", "1")
+
+    # -- accounts, cards, repositories
+
+    def whoami(self) -> Reply:
+        if self.user is None:
+            raise Refused(401, "Invalid username or password.")
+        auth = {"type": "access_token", "accessToken": {"role": "write" if self.user.writes else "read"}}
+        return as_json({"type": "user", "name": self.user.name, "fullname": self.user.name, "orgs": [], "auth": auth})
+
+    def validate(self) -> Reply:
+        _, errors, warnings = read_card(self.json()["content"])
+        status = 400 if errors else 200
+        if self.request.headers.get("accept") == "text/plain":
+            lines = [f"- Error: {text}" for text in errors] + [f"- Warning: {text}" for text in warnings]
+            return Reply(status, {"Content-Type": "text/plain"}, "\n".join(lines).encode())
+        return as_json({"errors": messages(errors), "warnings": messages(warnings)}, status)
+
+    def create(self) -> Reply:
+        asked = self.json()
+        kind, name = asked.get("type", "model"), asked["name"]
+        id = f"{asked.get('organization') or (self.user or User('')).name}/{name}"
+        self.may_write(id)
+        if kind not in ("dataset", "model") or not re.fullmatch(r"(?!.*(--|\.\.|\.git$))\w([\w.-]{0,94}\w)?", name):
+            raise Refused(400, f"Invalid type or name: {kind} {name}")
+        url = self.hub.url + ("/datasets/" if kind == "dataset" else "/") + id
+        if (kind, id) in self.hub.repos:
+            raise Refused(409, f"You already created this {kind} repo", url=url)
+        self.hub.create(id, kind, private(asked, False))
+        return as_json({"url": url, "name": id})
+
+    def settings(self) -> Reply:
+        self.repo.private = private(self.json(), self.repo.private)
+        return as_json({"private": self.repo.private})
+
+    # -- reading
+
+    def info(self) -> Reply:
+        commit = self.at(self.revision)
+        siblings: list[dict[str, Any]] = [{"rfilename": path} for path in sorted(commit.tree)]
+        if self.asks("blobs"):
+            siblings = [s | (file := commit.tree[s["rfilename"]]).about("sha256") | {"blobId": file.oid} for s in siblings]
+        card = read_card(commit.tree.get("README.md", File(b"")).data.decode())[0]
+        dates = {"createdAt": self.repo.history(commit.id)[-1].date, "lastModified": commit.date}
+        about = {"id": self.repo.id, "author": self.repo.id.partition("/")[0], "sha": commit.id, "siblings": siblings}
+        state = {"private": self.repo.private, "gated": False, "disabled": False, "downloads": 0, "likes": 0}
+        return as_json({**about, **dates, **state, "tags": card.get("tags", []), "cardData": card})
+
+    def refs(self) -> Reply:
+        def listed(kind: str, refs: dict[str, str]) -> list[dict[str, str]]:
+            return [{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": id} for name, id in refs.items()]
+
+        found = {"branches": listed("heads", self.repo.branches), "tags": listed("tags", self.repo.tags), "converts": []}
+        return as_json(found | ({"pullRequests": []} if "include_prs" in self.query else {}))
+
+    def commits(self) -> Reply:
+        history = self.repo.history(self.at(self.revision).id)
+        about = [{"id": c.id, "title": c.title, "message": c.message, "date": c.date} for c in history]
+        return self.pages([facts | {"authors": [{"user": c.user}]} for facts, c in zip(about, history, strict=True)])
+
+    def tree(self) -> Reply:
+        commit = self.at(self.revision)
+        entries = self.entries(commit, self.asks("expand"))
+        if self.path and self.path not in entries:
+            raise self.no_entry(commit)
+        if self.path and entries[self.path]["type"] == "file":
+            return self.pages([entries[self.path]])
+        under = f"{self.path}/" if self.path else ""
+        inside = [path for path in sorted(entries) if path.startswith(under)]
+        return self.pages([entries[path] for path in inside if self.asks("recursive") or "/" not in path[len(under) :]])
+
+    def paths_info(self) -> Reply:
+        form = parse_qs(self.request.body.decode()) if b"=" in self.request.body else self.json()
+        if len(form["paths"]) > 1000:
+            raise Refused(413, "too many parameters")
+        entries = self.entries(self.at(self.revision), form.get("expand") in (["true"], True))
+        return as_json([entries[path.rstrip("/")] for path in form["paths"] if path.rstrip("/") in entries])
+
+    def entries(self, commit: Commit, expand: bool) -> dict[str, dict[str, Any]]:
+        """Return the files and folders of a commit by their paths, as listings show them."""
+        found: dict[str, dict[str, Any]] = {}
+        for path, file in commit.tree.items():
+            found[path] = {"type": "file", "path": path, "oid": file.oid} | file.about("oid")
+            for folder in map(str, list(PurePosixPath(path).parents)[:-1]):
+                oid = hashlib.sha1(f"{commit.id} {folder}".encode()).hexdigest()
+                found[folder] = {"type": "directory", "path": folder, "oid": oid, "size": 0}
+        if expand:
+            about = {"lastCommit": {"id": commit.id, "title": commit.title, "date": commit.date}}
+            found = {path: entry | about for path, entry in found.items()}
+        return found
+
+    def pages(self, entries: list[dict[str, Any]]) -> Reply:
+        """Reply with one page, and the link to the next one if there is more."""
+        start = int(self.query.get("cursor", 0))
+        end = start + min(int(self.query.get("limit", self.hub.page)), self.hub.page)
+        target = urlsplit(self.request.target).path + "?" + urlencode(self.query | {"cursor": end})
+        more = {"Link": f'<{self.hub.url}{target}>; rel="next"'} if end < len(entries) else {}
+        return as_json(entries[start:end], headers=more)
+
+    def resolve(self) -> Reply:
+        commit = self.at(self.revision)
+        file = commit.tree.get(self.path)
+        if file is None:
+            raise self.no_entry(commit)
+        headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.etag}"', "Accept-Ranges": "bytes"}
+        if file.lfs:
+            headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(len(file.data))}
+        data, status = self.repo.stored(file), 200
+        if asked := re.fullmatch(r"bytes=(\d*)-(\d*)", self.request.headers.get("range", "")):
+            size = len(data)
+            first = int(asked[1]) if asked[1] else max(0, size - int(asked[2]))
+            last = min(int(asked[2]), size - 1) if asked[1] and asked[2] else size - 1
+            headers["Content-Range"] = f"bytes {first}-{last}/{size}" if first <= last else f"bytes */{size}"
+            data, status = data[first : last + 1], 206 if first <= last else 416
+        return Reply(status, headers, flipped(data) if self.what == "wrong bytes" else data)
+
+    def no_entry(self, commit: Commit) -> Refused:
+        message = f"Entry not found: {self.path}"
+        return Refused(404, message, code="EntryNotFound", commit=commit.id)
+
+    # -- writing
+
+    def preupload(self) -> Reply:
+        tree = self.at(self.revision).tree
+        answers: list[dict[str, Any]] = []
+        for asked in self.json()["files"]:
+            path = check_path(asked["path"])
+            lfs = self.repo.wants_lfs(path, asked["size"], base64.b64decode(asked["sample"]))
+            there = {"oid": tree[path].etag} if path in tree else {}
+            answers.append({"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False} | there)
+        return as_json({"files": answers})
+
+    def batch(self) -> Reply:
+        asked = self.json()
+        if (asked["operation"], asked["hash_algo"]) != ("upload", "sha256") or "basic" not in asked["transfers"]:
+            raise Refused(400, "Only uploads by sha256 with basic transfers are known here")
+        verify = self.hub.url + self.request.target.removesuffix("batch") + "verify"
+        answers: list[dict[str, Any]] = []
+        for wanted in asked["objects"]:
+            upload = f"{self.hub.url}/lfs/{self.repo.kind}s/{self.repo.id}/{wanted['oid']}"
+            there = wanted["oid"] in self.repo.objects
+            answers.append(wanted | ({} if there else {"actions": {"upload": {"href": upload}, "verify": {"href": verify}}}))
+            self.repo.promised[wanted["oid"]] = wanted["size"]
+        return as_json({"transfer": "basic", "objects": answers})
+
+    def upload(self) -> Reply:
+        file = File(self.request.body, lfs=True)
+        if file.sha256 != self.path or self.repo.promised.get(file.sha256) != len(file.data):
+            raise Refused(400, "The bytes are not those that were announced: another sha256 or size")
+        self.repo.objects[file.sha256] = file
+        if self.what == "stored wrong":
+            self.repo.damaged.add(file.sha256)
+        return Reply(200, {}, b"")
+
+    def verify(self) -> Reply:
+        asked = self.json()
+        file = self.repo.objects.get(asked["oid"])
+        if file is None or len(file.data) != asked["size"]:
+            raise Refused(404, f"There is no object {asked['oid']} of {asked['size']} bytes")
+        return as_json({})
+
+    def commit(self) -> Reply:
+        repo, branch = self.repo, self.revision
+        if branch not in repo.branches:
+            raise Refused(404, f"Invalid rev id: {branch}", code="RevisionNotFound")
+        if self.fault and self.what == "412":
+            repo.commit(self.fault.files, branch=branch)
+        parent = repo.commits[repo.branches[branch]]
+        header, *lines = [json.loads(line) for line in self.request.body.splitlines()]
+        if header["key"] != "header" or not header["value"]["summary"] or "create_pr" in self.query:
+            raise Refused(400, "The first line must be a header with a summary; a pull request is not known here")
+        if not parent.id.startswith(header["value"].get("parentCommit", "")):
+            raise Refused(412, "A commit has happened since. Please refresh and try again.")
+        changes: dict[str, File | None] = {}
+        for line in lines:
+            changes |= self.change(parent, line["key"], line["value"])
+        self.check(changes, {path for path in parent.tree | changes if changes.get(path, path)})
+        title, message = header["value"]["summary"], header["value"].get("description", "")
+        id = repo.commit(changes, title, message=message, user=self.may_write(repo.id).name, branch=branch)
+        regular = [file.sha256 for file in changes.values() if file and not file.lfs]
+        if self.what == "stored wrong":
+            repo.damaged.update(regular[:1])
+        url = f"{self.hub.url}/{'datasets/' if repo.kind == 'dataset' else ''}{repo.id}/commit/{id}"
+        return as_json({"success": True, "commitOid": id, "commitUrl": url, "hookOutput": ""})
+
+    def change(self, parent: Commit, key: str, value: dict[str, Any]) -> dict[str, File | None]:
+        """Return what one line of a commit writes (None: removes)."""
+        path = check_path(value["path"].removesuffix("/") if key == "deletedFolder" else value["path"])
+        if key == "file":
+            data = base64.b64decode(value["content"], validate=True)
+            if value["encoding"] != "base64" or self.repo.wants_lfs(path, len(data), data[:512]):
+                raise Refused(400, f"Your push was rejected because it contains binary or large files: {path}")
+            return {path: File(data)}
+        if key == "lfsFile":
+            file = self.repo.objects.get(value["oid"])
+            if file is None or value["algo"] != "sha256" or value.get("size", len(file.data)) != len(file.data):
+                raise Refused(
+                    400, f"Your push was rejected because an LFS pointer pointed to a file that does not exist: {path}"
+                )
+            return {path: file}
+        under = {"deletedFile": path, "deletedFolder": f"{path}/*"}[key]
+        gone = [name for name in parent.tree if name == under or (under.endswith("/*") and name.startswith(under[:-1]))]
+        if not gone:
+            message = f"A file with this name doesn't exist: {path}"
+            raise Refused(404, message, code="EntryNotFound", commit=parent.id)
+        return dict.fromkeys(gone)
+
+    def check(self, changes: dict[str, File | None], after: set[str]) -> None:
+        """Refuse a commit whose tree could not be, or whose card is not valid."""
+        if both := {str(folder) for path in after for folder in PurePosixPath(path).parents} & after:
+            raise Refused(400, f"{min(both)} would be a file and a folder")
+        readme = changes.get("README.md")
+        if readme and (errors := read_card(readme.data.decode())[1]):
+            raise Refused(400, "Invalid metadata in README.md", errors=messages(errors))
+
+    def tag(self) -> Reply:
+        commit, name, tags = self.at(self.revision), check_ref(self.json()["tag"]), self.repo.tags
+        if self.fault and self.what == "409 tag" and name not in tags:
+            tags[name] = self.repo.commit(self.fault.files, branch=None)
+        if name in tags:
+            raise Refused(409, f"Tag reference exists already: refs/tags/{name}")
+        tags[name] = commit.id
+        return as_json({})
+
+    def branch(self) -> Reply:
+        start, name = self.at(self.json().get("startingPoint", "main")), check_ref(self.revision)
+        if name in self.repo.branches:
+            raise Refused(409, f"Reference already exists: refs/heads/{name}")
+        self.repo.branches[name] = start.id
+        return as_json({})
+
+    def untag(self) -> Reply:
+        return self.remove(self.repo.tags)
+
+    def unbranch(self) -> Reply:
+        return self.remove({name: id for name, id in self.repo.branches.items() if name != "main"}, self.repo.branches)
+
+    def remove(self, refs: dict[str, str], *others: dict[str, str]) -> Reply:
+        if self.revision not in refs:
+            raise Refused(404, f"Invalid rev id: {self.revision}", code="RevisionNotFound")
+        for held in (refs, *others):
+            del held[self.revision]
+        return as_json({})
+
+
+def messages(texts: list[str]) -> list[dict[str, str]]:
+    return [{"message": text} for text in texts]
+
+
+def private(asked: dict[str, Any], otherwise: bool) -> bool:
+    """Read `visibility`, or `private` as clients below 2.0 send it."""
+    found = asked.get("visibility", {True: "private", False: "public"}[asked.get("private", otherwise)])
+    if found not in ("public", "private"):
+        raise Refused(400, '"visibility" must be one of [public, private]')
+    return bool(found == "private")
+
+
+def check_path(path: str) -> str:
+    if any(part in ("", ".", "..", ".git") for part in path.split("/")):
+        raise Refused(400, f"Invalid path: {path!r}")
+    return path
+
+
+def check_ref(name: str) -> str:
+    if not REF.fullmatch(name):
+        raise Refused(400, f"Invalid reference name: {name!r}")
+    return name
+
+
+# -- in a test -------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def serving(repo: str, revision: str, folder: Path, kind: str = "dataset") -> Iterator[Hub]:
-    """Yield a hub that answers until the block ends."""
-    hub = Hub(repo, revision, folder, kind)
-    thread = threading.Thread(target=hub.serve_forever, daemon=True)
+def running(page: int = 10) -> Iterator[Hub]:
+    """Yield an empty hub that answers until the block ends. Raises what crashed in it."""
+    hub = Hub(page)
+    thread = threading.Thread(target=hub.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield hub
@@ -44,99 +913,103 @@ def serving(repo: str, revision: str, folder: Path, kind: str = "dataset") -> It
         hub.shutdown()
         hub.server_close()
         thread.join()
+        for connection in list(hub.connections):
+            with suppress(OSError):  # the client was quicker
+                connection.shutdown(socket.SHUT_RDWR)
+    if hub.crashes:
+        raise hub.crashes[0]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: Hub
-    protocol_version = "HTTP/1.1"
+@contextmanager
+def serving(repo: str, revision: str, folder: Path, kind: str = "dataset") -> Iterator[Hub]:
+    """Yield a hub whose `repo` has one commit, `revision`, with the files of a folder; any token may read it."""
+    with running() as hub:
+        hub.users = None
+        files = {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        made = hub.repos[kind, repo] = Repo(repo, kind)
+        made.commit(files, "first", id=revision)
+        yield hub
 
-    def log_message(self, format: str, *words: object) -> None:
-        self.server.requests.append(format % words)
 
-    def do_GET(self) -> None:
-        self.answer()
+def environment(hub: Hub, home: Path, token: str | None = TOKEN) -> dict[str, str]:
+    """Return what the environment of a process must hold, besides its own, to use `hub` with its caches in `home`."""
+    return {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_DATASETS_CACHE": str(home / "datasets"),
+        "HF_TOKEN": token or "",
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
 
-    def do_HEAD(self) -> None:
-        self.answer()
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.answer(body)
+class _Clock:
+    """The module `time`, whose sleep only notes how long."""
 
-    def answer(self, body: bytes = b"") -> None:
-        path = unquote(urlsplit(self.path).path)
-        api, resolve = self.server.api, f"{self.server.files_at}/resolve/"
-        if path.startswith(resolve):
-            revision, _, name = path.removeprefix(resolve).partition("/")
-            if self.known(revision):
-                self.file(name)
-        elif path == api or path.startswith(f"{api}/"):
-            what, _, rest = path.removeprefix(api).lstrip("/").partition("/")
-            revision, _, name = rest.partition("/")
-            if not self.known(revision or "main"):
-                return
-            if what in ("", "revision"):
-                siblings = [{"rfilename": str(f.relative_to(self.server.folder))} for f in self.server.files()]
-                self.send_json(
-                    {"id": self.server.repo, "sha": self.server.revision, "siblings": siblings, "private": False, "tags": []}
-                )
-            elif what == "tree":
-                self.tree(name)
-            elif what == "paths-info":
-                asked = parse_qs(body.decode())["paths"] if b"=" in body else json.loads(body)["paths"]
-                self.send_json([self.entry(path) for name in asked if (path := self.server.folder / name).exists()])
-            else:
-                self.missing("EntryNotFound")
-        else:
-            self.missing("RepoNotFound")
+    def __init__(self, waits: list[float]) -> None:
+        self.sleep = waits.append
 
-    def known(self, revision: str) -> bool:
-        if revision in ("main", self.server.revision):
-            return True
-        self.missing("RevisionNotFound")
-        return False
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
 
-    def tree(self, name: str) -> None:
-        folder = self.server.folder / name
-        if not folder.is_dir():
-            self.missing("EntryNotFound")
-            return
-        recursive = parse_qs(urlsplit(self.path).query).get("recursive", ["false"])[0].lower() in ("true", "1")
-        self.send_json([self.entry(path) for path in sorted(folder.rglob("*") if recursive else folder.iterdir())])
 
-    def entry(self, file: Path) -> dict[str, object]:
-        name = str(file.relative_to(self.server.folder))
-        if file.is_dir():
-            return {"type": "directory", "path": name, "oid": hashlib.sha1(name.encode()).hexdigest()}
-        data = file.read_bytes()
-        return {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+@contextmanager
+def pointing_at(hub: Hub, home: Path, token: str | None = TOKEN) -> Iterator[list[float]]:
+    """Point the huggingface_hub and datasets of this process at `hub` until the block ends, with their caches in `home`.
 
-    def file(self, name: str) -> None:
-        file = self.server.folder / name
-        if not file.is_file():
-            self.missing("EntryNotFound")
-            return
-        data = file.read_bytes()
-        self.send_response(200)
-        self.send_header("ETag", f'"{hashlib.sha1(data).hexdigest()}"')
-        self.send_header("X-Repo-Commit", self.server.revision)
-        self.send_body(data)
+    Their retries do not sleep: yields the list of the seconds they would have slept.
+    """
+    import datasets.config
+    import datasets.iterable_dataset
+    import datasets.utils.file_utils
+    import pytest
+    from huggingface_hub import HfFileSystem, close_session, constants, file_download, hf_api
+    from huggingface_hub.utils import _http
 
-    def send_json(self, value: object) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_body(json.dumps(value).encode())
-
-    def missing(self, code: str) -> None:
-        self.send_response(404)
-        self.send_header("X-Error-Code", code)
-        self.send_header("X-Error-Message", code)
-        if code == "EntryNotFound":
-            self.send_header("X-Repo-Commit", self.server.revision)
-        self.send_body(b"{}")
-
-    def send_body(self, data: bytes) -> None:
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+    hub_settings = {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_URL_HOSTS": constants.HF_URL_HOSTS | {"127.0.0.1"},
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_ASSETS_CACHE": str(home / "assets"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_STORED_TOKENS_PATH": str(home / "stored_tokens"),
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": False,
+    }
+    datasets_settings = {
+        "HF_ENDPOINT": hub.url,
+        "HUB_DATASETS_URL": hub.url + "/datasets/{repo_id}/resolve/{revision}/{path}",
+        "HF_CACHE_HOME": str(home),
+        "HF_DATASETS_CACHE": home / "datasets",
+        "HF_MODULES_CACHE": home / "modules",
+        "DOWNLOADED_DATASETS_PATH": home / "datasets" / "downloads",
+        "EXTRACTED_DATASETS_PATH": home / "datasets" / "downloads" / "extracted",
+        "HF_HUB_OFFLINE": False,
+    }
+    waits: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for module, settings in ((constants, hub_settings), (datasets.config, datasets_settings)):
+            for name, value in settings.items():
+                patch.setattr(module, name, value)
+        for module in (_http, file_download, datasets.utils.file_utils, datasets.iterable_dataset):
+            patch.setattr(module, "time", _Clock(waits))
+        patch.setattr(hf_api.api, "endpoint", hub.url)
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
+            patch.delenv(name, raising=False)
+        if token:
+            patch.setenv("HF_TOKEN", token)
+        close_session()
+        HfFileSystem.clear_instance_cache()
+        try:
+            yield waits
+        finally:
+            close_session()
+            HfFileSystem.clear_instance_cache()

@@ -1,0 +1,176 @@
+"""A dataset repository of the Hugging Face Hub, as far as publishing needs it. HF_ENDPOINT and HF_TOKEN say where and who."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+from registry.errors import RemoteError
+from registry.store import sha256_file
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
+
+README = "README.md"
+REDO = (408, 409, 412, 425, 429, 500, 502, 503, 504)  # HTTP answers after which looking again and going on may help
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to be published: its path in the repository, and its bytes or the file that holds them."""
+
+    path: str
+    source: Path | bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source).hexdigest() if isinstance(self.source, bytes) else sha256_file(self.source)
+
+    def is_same(self, there: "RepoFile | None") -> bool:
+        """Return whether the repository lists exactly these bytes."""
+        if there is None or there.size != self.size:
+            return False
+        if there.lfs is not None:
+            return bool(there.lfs.sha256 == self.sha256)
+        data = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        return bool(there.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())  # git's name for them
+
+
+class Look(NamedTuple):
+    """What a repository is at a moment: its head, whether it is private, and the commit of each tag."""
+
+    head: str
+    private: bool
+    tags: dict[str, str]
+
+
+class Differs(Exception):
+    """What was read back is not what was sent."""
+
+
+class Repository:
+    """The dataset repository called `name` (user/name). Errors are the Hub client's own; `remote_errors` translates them."""
+
+    def __init__(self, name: str) -> None:
+        from huggingface_hub import HfApi
+
+        self.name = name
+        self._api = HfApi()
+
+    def look(self) -> Look | None:
+        """Return what is there now, or None if there is no such repository."""
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            info = self._api.dataset_info(self.name)
+        except RepositoryNotFoundError as error:
+            if error.response.status_code in (401, 403):
+                raise
+            return None
+        refs = self._api.list_repo_refs(self.name, repo_type="dataset")
+        return Look(str(info.sha), bool(info.private), {tag.name: tag.target_commit for tag in refs.tags})
+
+    def create(self, *, private: bool) -> Look:
+        """Make the repository if it is not there."""
+        self._api.create_repo(self.name, repo_type="dataset", private=private, exist_ok=True)
+        look = self.look()
+        if look is None:
+            raise RemoteError(f"{self.name} was made, but cannot be read. Check that your token may read it.")
+        return look
+
+    def files(self, revision: str) -> "dict[str, RepoFile]":
+        """Return every file at a commit, by path."""
+        from huggingface_hub.hf_api import RepoFile
+
+        tree = self._api.list_repo_tree(self.name, recursive=True, revision=revision, repo_type="dataset")
+        return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+
+    def read(self, path: str, revision: str) -> bytes:
+        """Return the bytes of a file at a commit."""
+        with TemporaryDirectory(prefix="rft-") as folder:
+            return self._download(path, revision, Path(folder)).read_bytes()
+
+    def fetch(self, paths: Sequence[str], revision: str, folder: Path) -> dict[str, Path]:
+        """Load files of a commit into `folder`, past every cache; return where each lies."""
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        disable_progress_bars()  # one for each file says nothing
+        return {path: self._download(path, revision, folder) for path in paths}
+
+    def _download(self, path: str, revision: str, folder: Path) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(self.name, path, repo_type="dataset", revision=revision, cache_dir=folder))
+
+    def commit(self, files: Sequence[File], gone: Sequence[str], parent: str, message: str) -> str:
+        """Put files in place of what is there, and take others away, in one commit on top of `parent`; return the commit."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        done = self._api.create_commit(
+            self.name,
+            [
+                *(CommitOperationAdd(file.path, file.source) for file in files),
+                *(CommitOperationDelete(path) for path in gone),
+            ],
+            commit_message=message,
+            repo_type="dataset",
+            revision="main",
+            parent_commit=parent,
+        )
+        return str(done.oid)
+
+    def read_back(self, files: Sequence[File], revision: str) -> None:
+        """Load every file of a commit again and compare it with what was meant; Differs names the first that is not it."""
+        with TemporaryDirectory(prefix="rft-") as folder:
+            there = self.fetch([file.path for file in files], revision, Path(folder))
+            for file in files:
+                if sha256_file(there[file.path]) != file.sha256:
+                    raise Differs(f"{file.path} of {self.name} at {revision[:12]} has other bytes than were sent")
+
+    def tag(self, name: str, revision: str) -> None:
+        """Put a tag on a commit; the Hub's error says if there is one of that name."""
+        self._api.create_tag(self.name, tag=name, revision=revision, repo_type="dataset")
+
+
+def worth_another_look(error: Exception) -> bool | float:
+    """Return whether an error may pass, in seconds if the server says when."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if isinstance(error, HfHubHTTPError):
+        if error.response.status_code not in REDO:
+            return False
+        wait = error.response.headers.get("Retry-After", "")
+        return min(float(wait), 300.0) if wait.isdecimal() else True
+    if isinstance(error, LocalEntryNotFoundError):  # a download that got no answer
+        return not isinstance(error.__cause__, HfHubHTTPError) or worth_another_look(error.__cause__)
+    # The client says OSError of a file that arrived with another length.
+    return isinstance(error, Differs | httpx2.TransportError | EnvironmentError) and not isinstance(error, FileNotFoundError)
+
+
+@contextmanager
+def remote_errors(what: str) -> Iterator[None]:
+    """Turn what the Hub's client raises into RemoteError, which says `what` failed and what to do."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise RemoteError(f"{what}: {error}") from error
+    except (HfHubHTTPError, httpx2.HTTPError, Differs, OSError, ValueError) as error:
+        status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+        cure = (
+            "Log in (`hf auth login`) or set HF_TOKEN to a token that may do this."
+            if status in (401, 403, 404)
+            else "Nothing was tagged that was not read back whole; the same command goes on from there."
+        )
+        raise RemoteError(f"{what}: {str(error).strip().splitlines()[0].rstrip('.')}. {cure}") from error
