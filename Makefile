@@ -46,6 +46,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.rejection
 	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.publishing
 
 bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup --check
@@ -53,6 +54,7 @@ bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.rejection --check
 	$(BIN)/python -m benchmarks.sampling --check
 	$(BIN)/python -m benchmarks.training --check
+	$(BIN)/python -m benchmarks.publishing --check
 
 clean:
 	rm -rf $(VENV) $(VLLM) .rft .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """The command `rft`. Data goes to stdout, talk to stderr; heavy modules are imported inside the command that needs them."""
 
 import json as json_module
+import logging
 import os
 import signal
 import sys
@@ -651,8 +652,6 @@ def push(
 
     Checks first (`rft check`), then one commit, which is read back, then a tag for each artifact: NAME-vVERSION.
     """
-    import stamina
-
     from registry.publish.check import check as look
     from registry.publish.layout import lay_out
     from registry.publish.push import preview
@@ -681,7 +680,6 @@ def push(
         and not typer.confirm(f"Publish {', '.join(str(p.id) for p in publications)} for everyone?", err=True)
     ):
         raise InputError("nothing was published.")
-    stamina.instrumentation.set_on_retry_hooks(())  # a retry is said, not logged
     done = send(publications, repository, public=public, say=(lambda text: None) if quiet else say)
     if json:
         print_json(done.as_dict())
@@ -888,6 +886,7 @@ def main() -> None:
     # Torch's threads wait for each other by spinning. Beside any other program the default (300,000 rounds) makes
     # the training of a small model a hundred times slower; this many cost nothing on idle cores.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    logging.getLogger("stamina").disabled = True  # that something is tried again is said, not logged
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:

@@ -1,6 +1,7 @@
-"""Pinned snapshots of the Hugging Face Hub, read from its cache where they are there."""
+"""Pinned snapshots of the Hugging Face Hub, read from its cache where they are there; and which of its failures pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,41 @@ from pydantic import StringConstraints
 
 from registry.errors import RemoteError
 
+REDO = (408, 409, 412, 425, 429, 500, 502, 503, 504)  # HTTP answers after which looking again and going on may help
+TRIES = 5
+
 Revision = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}$")]  # a commit: a branch would move
+
+
+class Differs(Exception):
+    """What was read back is not what was sent."""
+
+
+def worth_another_look(error: Exception) -> bool | float:
+    """Return whether an error may pass, in seconds if the server says when."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if isinstance(error, HfHubHTTPError):
+        if error.response.status_code not in REDO:
+            return False
+        wait = error.response.headers.get("Retry-After", "")
+        return min(float(wait), 300.0) if wait.isdecimal() else True
+    if isinstance(error, LocalEntryNotFoundError):  # a download that got no answer
+        return isinstance(error.__cause__, Exception) and worth_another_look(error.__cause__)
+    if isinstance(error, httpx2.ConnectError):  # no network, or no such server: that is better said at once
+        return False
+    # The client says plain OSError of a file that arrived with another length.
+    return isinstance(error, Differs | httpx2.TransportError) or type(error) is OSError
+
+
+def tries(
+    on: Callable[[Exception], bool | float] = worth_another_look, attempts: int = TRIES
+) -> Iterable[AbstractContextManager[object]]:
+    """Yield attempts, with waits of one second to half a minute between them, until one succeeds or fails for good."""
+    import stamina
+
+    return stamina.retry_context(on=on, attempts=attempts, timeout=None, wait_initial=1.0, wait_max=30.0)
 
 
 def snapshot(repo: str, revision: str, patterns: Sequence[str], *, kind: Literal["dataset", "model"]) -> Path:
@@ -33,10 +68,12 @@ def snapshot(repo: str, revision: str, patterns: Sequence[str], *, kind: Literal
     except FileNotFoundError:  # nothing of this revision was ever downloaded
         pass
     try:
-        folder = at(False)
+        for attempt in tries(attempts=3):
+            with attempt:
+                folder = at(False)
     except (OSError, httpx2.HTTPError) as error:
         raise RemoteError(
-            f"{repo} at {revision[:12]} could not be loaded: {str(error).rstrip('.')}. Check the network and the revision; once loaded, it is read from the cache."
+            f"{repo} at {revision[:12]} could not be loaded: {said(error)}. Check the network and the revision; once loaded, it is read from the cache."
         ) from error
     if missing := [pattern for pattern in patterns if not any(folder.glob(pattern))]:
         raise RemoteError(f"{repo} at {revision[:12]} has no {missing[0]}. Check the revision.")
@@ -51,13 +88,22 @@ def files_at(repo: str, revision: str) -> list[str]:
     import httpx2
     from huggingface_hub import snapshot_download
 
+    names: list[str] = []
     try:
-        return [file.filename for file in snapshot_download(repo, revision=revision, dry_run=True)]
+        for attempt in tries(attempts=3):
+            with attempt:
+                names = [file.filename for file in snapshot_download(repo, revision=revision, dry_run=True)]
+        return names
     except (OSError, httpx2.HTTPError) as error:
         try:
             folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
         except FileNotFoundError:
             raise RemoteError(
-                f"{repo} at {revision[:12]} could not be listed: {str(error.__cause__ or error).rstrip('.')}. Check the network, the revision, and that you may read it (HF_TOKEN)."
+                f"{repo} at {revision[:12]} could not be listed: {said(error.__cause__ or error)}. Check the network, the revision, and that you may read it (HF_TOKEN)."
             ) from error
         return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def said(error: BaseException) -> str:
+    """Return the first line of what the Hub's client says, without a full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

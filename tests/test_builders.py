@@ -5,14 +5,17 @@ import io
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+import stamina
 from conftest import IDS, SIX, Made, Workspace, json_lines, samples_of
+from hub import Fault, pointing_at, serving
 
 from builders import fraction, gsm8k
-from registry.errors import InputError
+from registry.errors import InputError, RemoteError
 from registry.names import parse_id
 from registry.rows import question_id
 
@@ -1039,3 +1042,22 @@ def test_a_parquet_column_that_is_not_read_cannot_stop_an_import(make: Make, wor
     made = make("q@1: {builder: questions_file, params: {path: q.parquet, sha256: ?}}")
     assert made.manifest.rows == 6
     assert made.manifest.facts["notes"] == ["ignored columns: when"]
+
+
+@pytest.mark.parametrize(
+    "fault", [None, Fault("503", on="GET */resolve/*"), Fault("reset", on="HEAD */resolve/*")], ids=["well", "503", "reset"]
+)
+def test_gsm8k_reads_the_release_at_a_commit_of_the_hub(tmp_path: Path, fault: Fault | None) -> None:
+    (tmp_path / "repo" / "main").mkdir(parents=True)
+    release(1319).write_parquet(tmp_path / "repo" / "main" / "test-00000-of-00001.parquet")
+    revision = "c" * 40
+    with serving("openai/gsm8k", revision, tmp_path / "repo") as hub, pointing_at(hub, tmp_path / "hf"):
+        if fault:
+            hub.fail(fault)
+        with stamina.set_testing(True, attempts=3):
+            assert gsm8k.build(split="test", revision=revision).height == 1319
+        asked = len(hub.requests)
+        assert gsm8k.build(split="test", revision=revision).height == 1319
+        assert len(hub.requests) == asked  # what was loaded once is read from the cache
+        with pytest.raises(RemoteError, match=r"openai/gsm8k at d{12} could not be loaded: .* Check the network"):
+            gsm8k.build(split="test", revision="d" * 40)

@@ -21,12 +21,13 @@ from registry import catalog
 from registry.access import Registry
 from registry.compare import difference
 from registry.errors import Conflict, NotFound, RemoteError, UsageError
+from registry.hub import TRIES
 from registry.lineage import flat, lineage
 from registry.names import parse_id
 from registry.publish.check import check
 from registry.publish.layout import Publication, lay_out
 from registry.publish.pull import pull
-from registry.publish.push import PASSES, preview, push
+from registry.publish.push import preview, push
 from registry.store import Store
 
 # huggingface_hub 2.4 uploads LFS objects in a way that httpx2 no longer likes.
@@ -61,7 +62,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(autouse=True)
 def no_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=PASSES):
+    with stamina.set_testing(True, attempts=TRIES):
         yield
 
 
@@ -230,7 +231,7 @@ def test_a_tag_that_means_other_content_is_never_moved(family: Workspace, hub: H
 
 
 WHATS = ("429", "500", "503", "reset", "lost", "412", "409 tag", "wrong bytes", "stored wrong")
-MOST_REQUESTS = 60 + PASSES * 100  # of one push, however it goes
+MOST_REQUESTS = 60 + TRIES * 100  # of one push, however it goes
 
 
 def a_script(dice: random.Random) -> list[Fault]:

@@ -8,17 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-import stamina
 from pydantic import ValidationError
 
 from registry.errors import Conflict, RemoteError, UsageError
+from registry.hub import TRIES, said, tries, worth_another_look
 from registry.publish.card import readme as card_of
 from registry.publish.layout import Publication, record_path
-from registry.publish.repository import README, File, Look, Repository, remote_errors, worth_another_look
+from registry.publish.repository import README, File, Look, Repository, remote_errors
 from registry.store import Manifest
 from registry.text import number, size
-
-PASSES = 5
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def push(
     *,
     public: bool = False,
     say: Callable[[str], None] = lambda text: None,
-    passes: int = PASSES,
+    passes: int = TRIES,
 ) -> Pushed:
     """Publish artifacts in the dataset repository `name`, which is made (private, unless `public`) if it is not there.
 
@@ -58,7 +56,7 @@ def push(
     done = Pushed(name, "", False, [], [])
     with remote_errors(f"pushing to {name}"):
         repository = Repository(name)
-        for attempt in stamina.retry_context(on=_again(say), attempts=passes, timeout=None, wait_initial=1.0, wait_max=30.0):
+        for attempt in tries(_again(say), passes):
             with attempt:
                 done = _pass(repository, publications, public, say)
     return done
@@ -68,7 +66,7 @@ def _again(say: Callable[[str], None]) -> Callable[[Exception], bool | float]:
     def again(error: Exception) -> bool | float:
         wait = worth_another_look(error)
         if wait is not False:
-            say(f"{str(error).strip().splitlines()[0]}: looking again")
+            say(f"{said(error)}: looking again")
         return wait
 
     return again

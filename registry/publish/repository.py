@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from registry.errors import RemoteError
+from registry.hub import Differs, said
 from registry.store import sha256_file
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
 README = "README.md"
-REDO = (408, 409, 412, 425, 429, 500, 502, 503, 504)  # HTTP answers after which looking again and going on may help
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,6 @@ class Look(NamedTuple):
     head: str
     private: bool
     tags: dict[str, str]
-
-
-class Differs(Exception):
-    """What was read back is not what was sent."""
 
 
 class Repository:
@@ -140,22 +136,6 @@ class Repository:
         self._api.create_tag(self.name, tag=name, revision=revision, repo_type="dataset")
 
 
-def worth_another_look(error: Exception) -> bool | float:
-    """Return whether an error may pass, in seconds if the server says when."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    if isinstance(error, HfHubHTTPError):
-        if error.response.status_code not in REDO:
-            return False
-        wait = error.response.headers.get("Retry-After", "")
-        return min(float(wait), 300.0) if wait.isdecimal() else True
-    if isinstance(error, LocalEntryNotFoundError):  # a download that got no answer
-        return not isinstance(error.__cause__, HfHubHTTPError) or worth_another_look(error.__cause__)
-    # The client says OSError of a file that arrived with another length.
-    return isinstance(error, Differs | httpx2.TransportError | EnvironmentError) and not isinstance(error, FileNotFoundError)
-
-
 @contextmanager
 def remote_errors(what: str) -> Iterator[None]:
     """Turn what the Hub's client raises into RemoteError, which says `what` failed and what to do."""
@@ -173,4 +153,4 @@ def remote_errors(what: str) -> Iterator[None]:
             if status in (401, 403, 404)
             else "Nothing was tagged that was not read back whole; the same command goes on from there."
         )
-        raise RemoteError(f"{what}: {str(error).strip().splitlines()[0].rstrip('.')}. {cure}") from error
+        raise RemoteError(f"{what}: {said(error)}. {cure}") from error
