@@ -69,7 +69,9 @@ def find(start: Path) -> Path:
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME
-    raise NotFound(f"no {FILE_NAME} in {start} or above it. `rft init` writes a first one; --catalog FILE names another.")
+    raise NotFound(
+        f"no {FILE_NAME} in {start} or above it. `rft init` writes a first one; --catalog FILE names another, --home DIR a store that needs none."
+    )
 
 
 def default_home(home: str | Path | None = None, catalog_file: Path | None = None) -> Path:
@@ -270,7 +272,12 @@ def line(entry: Entry) -> str:
 def _written(value: Any) -> str:
     if isinstance(value, float):
         return f"{Decimal(repr(value)):f}"  # YAML reads 1e-05 as text
-    return json.dumps(value, ensure_ascii=not str(value).isprintable())
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_written(key)}: {_written(each)}' for key, each in value.items())}}}"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
 
 
 def add_lines(file: Path, lines: Sequence[tuple[str, str]], entries: Mapping[ArtifactId, Entry]) -> None:

@@ -300,6 +300,8 @@ def import_(
         str | None, typer.Option("--model", help="The model that made the samples, where rows do not say.")
     ] = None,
     unmatched: Annotated[str, typer.Option(help="Samples of other questions: refuse or ignore.")] = "refuse",
+    role: Annotated[str | None, typer.Option(help="What the questions are for: train, validation or test.")] = None,
+    licence: Annotated[str | None, typer.Option(help="The file's licence, as the Hub calls it: mit, cc-by-4.0.")] = None,
     max_refused: Annotated[float, typer.Option(min=0, max=1, help="The share of rows that may be refused.")] = 0.05,
     rejection: Annotated[
         str | None, typer.Option(metavar="NAME", help="Also write a line for a rejection set of these samples.")
@@ -320,7 +322,11 @@ def import_(
     place = Place(catalog, home)
     if questions is None and (model or rejection or score or unmatched != "refuse"):
         raise UsageError("--model, --unmatched, --rejection and --eval are about samples: name their --questions too.")
-    params: dict[str, Any] = {"model": model} if model else {}
+    if questions and role:
+        raise UsageError("--role is about questions: FILE holds samples of --questions.")
+    params: dict[str, Any] = {
+        name: value for name, value in {"model": model, "role": role, "licence": licence}.items() if value
+    }
     if unmatched != "refuse":
         params["unmatched"] = unmatched
     if max_refused != 0.05:
@@ -386,6 +392,7 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
         return
     from registry.text import cell, escaped, size
 
+    pulled = m.provenance.get("published")
     pairs: list[tuple[str, Any]] = [
         ("artifact", str(m.id)),
         ("kind", m.kind),
@@ -395,9 +402,10 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
         *([("rows", f"{m.rows:,} {m.rows_are or ''}")] if m.kind != "model" else []),
         *((f"  {reason}", f"{n:,} not kept") for reason, n in m.drops.items()),
         *((key, _fact(key, value)) for key, value in m.facts.items()),
+        *([("pulled from", f"{pulled['repository']}, tag {pulled['tag']}, as {pulled['as']}")] if pulled else []),
         ("content", m.content),
         *(("file", f"{file.name}  {size(file.bytes)}  sha256 {file.sha256[:12]}") for file in m.files),
-        ("built at", f"{m.built_at:%Y-%m-%d %H:%M:%S} UTC, in {m.provenance.get('seconds', 0):.1f} s"),
+        ("built at", f"{m.built_at:%Y-%m-%d %H:%M:%S} UTC, in {cell(m.provenance.get('seconds'))} s"),
         ("commit", f"{(m.provenance.get('git_commit') or 'none')[:12]}{' (dirty)' if m.provenance.get('git_dirty') else ''}"),
     ]
     width = max(len(key) for key, _ in pairs)
@@ -407,7 +415,7 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
 def _fact(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    if name in ("padding", "mfu"):
+    if name in ("padding", "mfu") and isinstance(value, float):
         return f"{value:.1%}"
     return (
         f"{value:,}"
@@ -422,10 +430,11 @@ def _fact(name: str, value: Any) -> str:
 def lineage(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
     """Show what an artifact was made from, all the way up."""
     from registry import lineage as lines
+    from registry.text import escaped
 
     registry = Place(catalog, home).registry()
     tree = lines.lineage(registry.store, registry.resolve(name))
-    print_json(lines.flat(tree)) if json else print(lines.draw(tree))
+    print_json(lines.flat(tree)) if json else print(escaped(lines.draw(tree)))
 
 
 @app.command()
@@ -575,6 +584,8 @@ def diff(
     from registry.compare import difference
 
     registry = Place(catalog, home).registry()
+    if other and not (other / "artifacts").is_dir():
+        raise InputError(f"there is no store in {other}. --other names a folder like .rft.")
     found = difference(registry.load(a), (open_registry(other) if other else registry).load(b))
     if json:
         print_json(found.as_dict())
@@ -593,7 +604,9 @@ def diff(
     print(f"{found.rows_in_both:,} rows are in both")
     for key, ids in found.examples.items():
         if ids:
-            print(f"{key.replace('_', ' ')}: {', '.join(ids)}{' ...' if found.counts[key] > len(ids) else ''}")
+            print(
+                f"{key.replace('_', ' ')}, in the questions: {', '.join(ids)}{' ...' if found.counts[key] > len(ids) else ''}"
+            )
 
 
 # -- publishing -------------------------------------------------------------------------------------------------------
@@ -660,19 +673,22 @@ def push(
     if len(words) < 2:
         raise UsageError("name what to publish and where: rft push NAME... USER/REPO.")
     *names, repository = words
+    if "/" in names[0] and "/" not in repository:
+        raise UsageError(f"the repository goes last: rft push {repository} ... {names[0]}.")
     place = Place(catalog, home)
     registry = place.registry()
     checked = look(registry, place.catalog_if_any(), registry.select(names), against=against or [], overrides=override or [])
-    if stops := [finding for one in checked for finding in one.stops]:
-        for finding in stops:
-            say(f"{finding.name}: {finding.says}\n")
-        raise InputError(
-            f"nothing was published: {'; '.join(finding.name for finding in stops)}. --override NAME publishes in spite of one."
-        )
+    stops = {finding.name: finding.says for one in checked for finding in one.stops}
+    for name, says in stops.items():
+        say(f"{name}: {says}\n")
+    if stops and not dry_run:
+        raise InputError(f"nothing was published: {'; '.join(stops)}. --override NAME publishes in spite of one.")
     publications = [lay_out(one) for one in checked]
     if dry_run:
         shown = preview(publications, repository, public=public)
-        print_json(shown.as_dict()) if json else print(shown.report())
+        print_json(shown.as_dict() | {"stopped_by": list(stops)}) if json else print(shown.report())
+        if stops:
+            raise typer.Exit(1)
         return
     if (
         public
@@ -735,9 +751,11 @@ def export(
     ],
     seed: Annotated[int, typer.Option(help="Which right sample of a question meets which wrong one in dpo.")] = 0,
     prompt: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="The text around a question where a format holds it: alpaca (the paper's) or plain."),
-    ] = "alpaca",
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The text around a question, where a format holds it: alpaca (the paper's) or plain."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     trl_config: Annotated[
         Path | None, typer.Option("--trl-config", metavar="FILE", help="Also write a configuration for `trl sft`.")
@@ -748,10 +766,20 @@ def export(
 ) -> None:
     """Write an artifact as a file that other trainers read. What it is stands in FILE.rft.json, or in the Parquet's metadata."""
     from eval.prompts import template
+    from registry.export import PROMPTED
     from registry.export import export as write
+    from registry.lineage import ancestors
+    from registry.publish.contamination import role_of
 
+    if str(output) == "-":
+        raise UsageError("-o names a file: the record of what it is lies beside it.")
+    if prompt and format not in PROMPTED:
+        raise UsageError(f"{format} holds the question alone; --prompt goes with {', '.join(PROMPTED)}.")
     registry = Place(catalog, home).registry()
-    render = template(prompt).render
+    manifest = registry.load(name).manifest
+    if role_of(manifest, ancestors(registry.store, manifest).get) == "test":
+        say(f"note: {manifest.id} holds test questions: nothing should be trained on them")
+    render = template(prompt or "alpaca").render
     done = write(registry, name, format, output, seed=seed, render=render, overwrite=overwrite, config=trl_config)
     if json:
         print_json(done.record)
@@ -869,12 +897,12 @@ def gc(
 class Stopped(BaseException):
     """SIGINT (Ctrl-C) or SIGTERM arrived."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    by: int | None = None  # the signal
 
 
 def _stop(number: int, frame: object) -> NoReturn:
-    raise Stopped(number)
+    Stopped.by = number
+    raise Stopped
 
 
 def main() -> None:
@@ -891,9 +919,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     try:
         app()
-    except RftError as error:
+    except (RftError, Stopped, RuntimeError) as error:
+        if Stopped.by is not None:  # DuckDB says RuntimeError where it was interrupted
+            say("stopped. What was finished is kept; the same command goes on from there.")
+            sys.exit(128 + Stopped.by)
+        if not isinstance(error, RftError):
+            raise
         say(f"error: {error}")
         sys.exit(error.exit_code)
-    except Stopped as stopped:
-        say("stopped. What was finished is kept; the same command goes on from there.")
-        sys.exit(128 + stopped.number)

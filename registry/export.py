@@ -90,7 +90,11 @@ def export(
     encoding = _encoding(format, file)
     if config is not None:
         _check_sft(format)
-    for path in (file, config) if config is not None else (file,):
+    sidecar = file.with_name(file.name + ".rft.json")
+    written = [file, *([config] if config is not None else []), *([sidecar] if encoding != "parquet" else [])]
+    if len({path.resolve() for path in written}) < len(written):
+        raise UsageError(f"{config} is where the export or its record goes. Name another file for the configuration.")
+    for path in written:
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path} cannot be written: {'it is a folder' if path.is_dir() else 'its folder is not there'}.")
         if path.exists() and not overwrite:
@@ -103,7 +107,6 @@ def export(
     pins: dict[str, Any] = {"artifact": artifact.id, "content": artifact.manifest.content, "format": format}
     pins |= {"seed": seed} if format == "dpo" else {}
     pins |= {"prompt": render("{question}")} if format in PROMPTED else {}
-    sidecar = file.with_name(file.name + ".rft.json")
     with no_space_is_an_error():
         with _whole(file, outdated=sidecar) as scratch:
             _write(rows, encoding, scratch, pins | {"skipped": skipped})

@@ -19,10 +19,14 @@ class Differs(Exception):
     """What was read back is not what was sent."""
 
 
+class Broken(Exception):
+    """An upload or a download broke off, as the Hub's client says by a RuntimeError."""
+
+
 def worth_another_look(error: Exception) -> bool | float:
     """Return whether an error may pass, in seconds if the server says when."""
     import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     if isinstance(error, HfHubHTTPError):
         if error.response.status_code not in REDO:
@@ -31,10 +35,11 @@ def worth_another_look(error: Exception) -> bool | float:
         return min(float(wait), 300.0) if wait.isdecimal() else True
     if isinstance(error, LocalEntryNotFoundError):  # a download that got no answer
         return isinstance(error.__cause__, Exception) and worth_another_look(error.__cause__)
-    if isinstance(error, httpx2.ConnectError):  # no network, or no such server: that is better said at once
-        return False
-    # The client says plain OSError of a file that arrived with another length.
-    return isinstance(error, Differs | httpx2.TransportError) or type(error) is OSError
+    if isinstance(error, httpx2.ConnectError | httpx2.UnsupportedProtocol | OfflineModeIsEnabled):
+        return False  # no network, or no such server: that is better said at once
+    # The client says plain OSError of a file that arrived with another length; the disk's have a number.
+    cut = type(error) is OSError and error.errno is None
+    return isinstance(error, Differs | Broken | httpx2.TransportError | ConnectionError) or cut
 
 
 def tries(
@@ -105,5 +110,6 @@ def files_at(repo: str, revision: str) -> list[str]:
 
 
 def said(error: BaseException) -> str:
-    """Return the first line of what the Hub's client says, without a full stop."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    """Return what the Hub's client says on one line, without a full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "developer.mozilla.org" not in line]
+    return (" ".join(lines) or type(error).__name__)[:500].rstrip(".")

@@ -45,7 +45,7 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
     """Return what can go.
 
     With the set of `listed` ids, artifacts outside it that no listed one was made from go too, checkpoints of trainings
-    that are not listed, and the draws of models that are no longer there.
+    that are not listed, and the draws of models that are no longer there. What was pulled stays: no line could make it.
     """
     built = store.stamps()
     work = [folder for folder in sorted(store.work.glob("*/")) if parse_id(_of_work(folder)) in built]
@@ -53,7 +53,7 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
     draws: list[Kept] = []
     if listed is not None:
         users = _users(store)
-        artifacts = sorted(id for id in built if id not in listed and not _below(id, users) & listed)
+        artifacts = sorted(id for id in built if id not in listed and not _below(id, users) & listed and not _pulled(store, id))
         work = [
             folder for folder in sorted(store.work.glob("*/")) if folder in work or parse_id(_of_work(folder)) not in listed
         ]
@@ -61,6 +61,11 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
         draws = [kept for kept in stores(store.home) if kept.content and kept.content not in models]
     size = sum(map(_bytes, [*map(store.folder, artifacts), *work])) + sum(kept.bytes for kept in draws)
     return Garbage(store.leftovers(), artifacts, work, draws, size)
+
+
+def _pulled(store: Store, id: ArtifactId) -> bool:
+    stored = _readable(store, id)
+    return stored is not None and "published" in stored.manifest.provenance
 
 
 def _of_work(folder: Path) -> str:

@@ -14,7 +14,7 @@ from registry.catalog import Catalog
 from registry.errors import CatalogError, Corrupt, Drifted, EditedEntry, NotFound, RftError, near
 from registry.names import ArtifactId, parse_id
 from registry.recipe import Recipe, bind, recorded
-from registry.store import Store, Stored
+from registry.store import Manifest, Store, Stored
 
 State = Literal["ok", "build", "edited", "drifted", "corrupt"]
 
@@ -96,8 +96,8 @@ def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | None]) -
             return Step(recipe, "build", "not built yet")
         if id.is_dev:
             return Step(recipe, "build", "@dev is built every time")
-        if difference := _difference(recipe, stored):
-            return Step(recipe, "edited", difference)
+        if edited := difference(recipe, stored.manifest):
+            return Step(recipe, "edited", edited)
         if damage := store.damage(stored):
             return Step(recipe, "corrupt", damage)
     except Corrupt as error:
@@ -122,9 +122,8 @@ def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | None]) -
     return Step(recipe, "ok", "", note)
 
 
-def _difference(recipe: Recipe, stored: Stored) -> str:
+def difference(recipe: Recipe, record: Manifest) -> str:
     """Return in words how the line differs from the record, or an empty string."""
-    record = stored.manifest
     if (recipe.entry.kind, recipe.maker.name) != (record.kind, record.maker):
         return f"its maker is {recipe.maker.name}, it was built by {record.maker}"
     inputs, were = [str(id) for id in recipe.entry.inputs], [given.id for given in record.inputs]

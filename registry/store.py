@@ -17,32 +17,48 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from registry.errors import Conflict, Corrupt, NotFound, OutOfResources, RftError, near
-from registry.names import DEV, ArtifactId
+from registry.names import DEV, MAX_LENGTH, NAME, ArtifactId
 
 RECORD = "artifact.json"
 Kind = Literal["dataset", "model", "eval"]
+
+
+# A record may come from elsewhere: what becomes part of a path, of SQL or of a line is checked where it is read.
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$", max_length=MAX_LENGTH)]
+Id = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}@(dev|[1-9][0-9]{{0,8}})$", max_length=MAX_LENGTH + 10)]
+Word = Annotated[str, StringConstraints(pattern=r"^\w+$", max_length=MAX_LENGTH)]
+Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Size = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _inside(name: str) -> str:
+    parts = name.split("/")
+    if "" in parts or "." in parts or ".." in parts or "\0" in name or "\\" in name:
+        raise ValueError(f"{name!r} is no path inside an artifact")
+    return name
 
 
 class FileRecord(BaseModel):
     """One data file: its name inside the artifact's folder, its size and its sha256."""
 
     model_config = ConfigDict(frozen=True)
-    name: str
-    bytes: int
-    sha256: str
+    name: Annotated[str, AfterValidator(_inside)]
+    bytes: Size
+    sha256: Hash
 
 
 class InputRecord(BaseModel):
     """One input, as it was when it was used: its id (`name@version`) and its content."""
 
     model_config = ConfigDict(frozen=True)
-    id: str
-    content: str
+    id: Id
+    content: Hash
 
 
 class Manifest(BaseModel):
@@ -50,17 +66,17 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     format: Literal[1] = 1
-    name: str
-    version: int
+    name: Name
+    version: Annotated[int, Field(ge=0, lt=10**9)]
     kind: Kind
-    maker: str
-    edition: int
+    maker: Word
+    edition: Count
     inputs: list[InputRecord]
-    params: dict[str, Any]
-    rows_are: str | None = None  # the shape of the rows: QUESTIONS, TRAINING, ...
-    content: str
-    rows: int
-    drops: dict[str, int]
+    params: dict[Word, Any]
+    rows_are: Word | None = None  # the shape of the rows: QUESTIONS, TRAINING, ...
+    content: Hash
+    rows: Size
+    drops: dict[str, Size]
     facts: dict[str, Any]
     files: list[FileRecord]
     provenance: dict[str, Any]
@@ -169,25 +185,27 @@ class Store:
         stored = self.get(id)
         if stored is not None and stored.manifest.content == content:
             return stored.manifest
+        file = self._record_file(id, content)
         try:
-            return Manifest.model_validate_json(self._record_file(id, content).read_bytes())
+            known = Manifest.model_validate_json(file.read_bytes())
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            raise Corrupt(
-                f"{self._record_file(id, content)} is damaged. Remove it and pull what was made from {id} again."
-            ) from error
+            raise Corrupt(f"{file} is damaged. Remove it and pull what was made from {id} again.") from error
+        return known if (known.id, known.content) == (id, content) else None
 
     def keep_record(self, manifest: Manifest) -> None:
-        """Remember an artifact that is not here."""
+        """Remember an artifact that is not here. Of two records of one content the first that came stays."""
         file = self._record_file(manifest.id, manifest.content)
+        if file.exists():
+            return
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch = file.with_name(f".{uuid.uuid4().hex}")
         scratch.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
         scratch.replace(file)
 
     def _record_file(self, id: ArtifactId, content: str) -> Path:
-        return self.records / f"{id}.{content[:16]}.json"
+        return self.records / f"{id}.{content}.json"
 
     # -- checking ---------------------------------------------------------------------------------------------------
 

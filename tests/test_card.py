@@ -243,7 +243,7 @@ def test_the_snippets_are_python_and_name_the_tag(both):
     for snippet in snippets:
         assert ast.parse(snippet).body
         assert "rft-both-v1" in snippet
-    assert "$ rft pull someone/paths@rft-both-v1 rft-both\n$ rft build rft-both@1\n" in text
+    assert "$ rft pull someone/paths@rft-both-v1 --home .rft\n$ rft build rft-both@1\n" in text
     assert f"```yaml\n{both.lines}```" in text
 
 
@@ -254,7 +254,13 @@ def test_the_checks_stand_in_figures_and_overrides_by_name(both):
     assert "| gsm8k-test@1 | 7,473 | 94 | 0 | 4 | 90 | 4 |" in text
     assert "- licence/cc-by-sa-4.0+cc-by-nc-4.0: These do not go together." in text
     assert "A second line" not in text
-    assert "compared with no test set" in readme(REPOSITORY, [both], None)
+    assert "Nothing was compared with a test set" in readme(REPOSITORY, [both], None)
+
+
+def test_a_first_config_of_another_format_is_refused_for_nothing_could_be_loaded(both):
+    by_hand = "---\nconfigs:\n- config_name: mine\n  data_files: mine.jsonl\n---\n"
+    with pytest.raises(InputError, match=r"the first of `configs`, 'mine', is mine.jsonl, which is not Parquet"):
+        readme(REPOSITORY, [both], by_hand)
 
 
 # -- text from outside ----------------------------------------------------------------------------------------------------
@@ -347,7 +353,7 @@ dataset_info: {features: [{name: a, dtype: string}]}
 configs:
 # the table I drew
 - config_name: mine
-  data_files: mine.csv  # by hand
+  data_files: mine.parquet  # by hand
   default: true
 - config_name: rft-both
   data_files: [{split: train, path: old.parquet}]
@@ -501,7 +507,7 @@ def test_front_matter_in_every_style_keeps_its_values(both, front, key, value):
 @pytest.mark.parametrize(
     "configs",
     [
-        "[{config_name: default, data_files: a.csv}]",
+        "[{config_name: default, data_files: a.parquet}]",
         "[]",
         "\n  - config_name: rft-both\n    data_files: x\n  - config_name: default\n    data_files: y",
     ],
@@ -565,9 +571,9 @@ FRONT = {
     "tags": ["tags:\n  - a  # x\n  # y\n  - rft", "tags: [a, b]", "tags: words", "tags:\n- 1\n- null"],
     "language": ["language: de", "language:\n- no\n- 'no'", "language: [de]  # z"],
     "configs": [
-        "configs:\n- config_name: mine\n  data_files: m.csv\n# c\n- config_name: rft-both_old\n  data_files: o.csv",
-        "configs:\n- config_name: rft-both\n  data_files: m.csv\n  default: true",
-        "configs: [{config_name: default, data_files: a.csv}]",
+        "configs:\n- config_name: mine\n  data_files: m.parquet\n# c\n- config_name: rft-both_old\n  data_files: o.parquet",
+        "configs:\n- config_name: rft-both\n  data_files: m.parquet\n  default: true",
+        "configs: [{config_name: default, data_files: a.parquet}]",
         "configs: []",
     ],
     "pretty_name": ["pretty_name: 'Mine: all'", "pretty_name: >\n  folded\n  text"],

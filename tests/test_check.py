@@ -108,7 +108,7 @@ def test_a_test_set_that_is_not_built_stops_and_a_role_may_come_later(made: Work
     made.add(TESTS.replace("exam@1", "later@1").replace(", role: test", ""))
     assert "not-built/later@1" not in findings(rft, "set", 0)
     made.add(TESTS.replace(", role: test", ", role: validation"))
-    assert not findings(rft, "set", 0)  # the line says today that these are no test questions
+    assert set(findings(rft, "set", 0)) == {"contamination/none"}  # the line says today that these are no test questions
 
 
 def test_against_names_other_questions_to_compare_with(made: Workspace, rft: Run) -> None:
@@ -128,6 +128,46 @@ def test_a_token_in_a_parameter_stops_and_is_not_repeated(made: Workspace, hub: 
     assert "a Hugging Face token" in said
     assert token not in said
     assert not hub.repos
+
+
+def test_a_secret_is_overridden_by_its_own_name_alone(made: Workspace, hub: Hub, rft: Run) -> None:
+    made.write("red.jsonl", samples_of(RIGHT, model="/home/ada/checkpoint"))
+    made.add(SAMPLES.replace("red@1", "red@2"), SET.replace("set@1", "set@2").replace("red@1", "red@2"))
+    made.build("set@2")
+    name = "secrets/set@2/column origin/0"
+    assert findings(rft, "set@2", 1)[name]["stops"]  # the model's name stands in every row that it wrote
+    said = rft("push", "set@2", REPO, "--override", "*", code=2).stderr
+    assert f"There are {name}" in said
+    assert not hub.repos
+    rft("push", "set@2", REPO, "--override", name, "--quiet")
+
+
+def test_a_command_without_a_test_set_says_that_nothing_was_compared(workspace: Workspace, rft: Run) -> None:
+    workspace.add(QUESTIONS)
+    workspace.build("six@1")
+    assert "was compared with none" in findings(rft, "six", 0)["contamination/none"]["says"]
+
+
+def test_an_input_that_is_gone_stops_and_is_named(made: Workspace, rft: Run) -> None:
+    (made.stored("red@1").folder / "artifact.json").chmod(0o644)
+    (made.stored("red@1").folder / "artifact.json").write_text("damaged")
+    rft("rm", "red@1")
+    assert "red@1" in findings(rft, "set", 1)["rows/set@1/lineage"]["says"]
+
+
+def test_lines_that_did_not_make_an_artifact_are_not_published_with_it(made: Workspace, hub: Hub, rft: Run) -> None:
+    made.add(SET.replace("]}", "], params: {select: all}}"))
+    rft("push", "set", REPO, "--quiet")
+    lines = hub.repo(REPO).files()["set/catalog.yaml"].decode()
+    assert 'select: "farthest"' in lines
+
+
+def test_what_was_pulled_stays_when_what_is_not_listed_goes(made: Workspace, hub: Hub, rft: Run, tmp_path: Path) -> None:
+    rft("push", "set", REPO, "--quiet")
+    rft("pull", REPO, "--as", "theirs", "--quiet")
+    assert "pulled from" in rft("show", "theirs").stdout
+    rft("gc", "--unlisted", "--yes")
+    assert rft("head", "theirs").stdout
 
 
 def test_licences_that_do_not_go_together_stop_with_the_clause(made: Workspace, hub: Hub, rft: Run) -> None:

@@ -94,6 +94,16 @@ def test_two_commands_lead_from_a_file_of_completions_to_a_rejection_set(tmp_pat
     assert json.loads(out) == [{"origin": "human", "n": 3}, {"origin": "red", "n": 2}]
 
 
+def test_import_writes_what_questions_are_for_and_under_which_licence_a_file_comes(tmp_path):
+    start_project(tmp_path)
+    _, err = rft("import", "questions.jsonl", "--as", "exam", "--role", "test", "--licence", "cc-by-4.0", cwd=tmp_path)
+    assert 'role: "test", licence: "cc-by-4.0"}' in err
+    _, err = rft("import", "questions.jsonl", "--as", "other", "--role", "exam", cwd=tmp_path, code=1)
+    assert "role is 'exam'" in err
+    _, err = rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", "--role", "test", cwd=tmp_path, code=2)
+    assert "--role is about questions" in err
+
+
 def test_a_second_build_builds_nothing_and_says_so(built):
     _, err = rft("build", "toy-rft", "toy-eval", cwd=built)
     assert "0 built, 2 were there already" in err

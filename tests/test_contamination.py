@@ -274,7 +274,7 @@ def test_a_role_is_the_questions_own_or_comes_down_from_them(exam):
 def test_a_model_among_the_inputs_says_nothing_of_the_questions(exam):
     six, asked = exam.stored("six@1").manifest, exam.stored("exam@1").manifest
     model = six.model_copy(update={"name": "model", "kind": "model", "rows_are": None})
-    inputs = [InputRecord(id="model@1", content=""), InputRecord(id="exam@1", content=asked.content)]
+    inputs = [InputRecord(id="model@1", content="0" * 64), InputRecord(id="exam@1", content=asked.content)]
     drawn = six.model_copy(update={"name": "drawn", "rows_are": "SAMPLES", "inputs": inputs})
     assert role_of(drawn, {"model@1": model, "exam@1": asked}.get) == "test"
     assert role_of(drawn, {"model@1": model}.get) is None
@@ -417,8 +417,8 @@ def test_a_message_names_a_few_pairs_counts_the_others_and_cannot_move_the_curso
     hostile = made.rows.with_columns(question_id=pl.lit("\x1b[2J\u202e") + pl.col("question_id"))
     (figures,), (finding,) = check_contamination(exam.stored("many@1"), hostile, "train", {"exam@1": exam.made("exam@1").rows})
     assert figures.gram_13 == 20
-    assert finding.says.count("13-gram, 100% of it") == 5
-    assert "and 15 more" in finding.says
+    assert finding.says.count("13-gram, 100% of it") == 3
+    assert "and 17 more" in finding.says
     assert "\\x1b[2J\\u202e" in finding.says
     assert "\x1b" not in finding.says
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -28,7 +28,7 @@ from registry.publish.check import check
 from registry.publish.layout import Publication, lay_out
 from registry.publish.pull import pull
 from registry.publish.push import preview, push
-from registry.store import Store
+from registry.store import Store, sha256_file
 
 # huggingface_hub 2.4 uploads LFS objects in a way that httpx2 no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -98,7 +98,6 @@ def bytes_of(publications: Sequence[Publication]) -> dict[str, bytes]:
 
 def test_what_is_pulled_into_an_empty_home_is_what_was_pushed(family: Workspace, hub: Hub, tmp_path: Path) -> None:
     done = push(published(family, "both@1", "scores@1"), REPO)
-    assert done.new
     assert done.tags == ["both-v1", "scores-v1"]
     assert hub.repo(REPO).tags == {"both-v1": done.commit, "scores-v1": done.commit}
     home = Registry(tmp_path / "home")
@@ -167,9 +166,9 @@ def test_a_second_push_of_the_same_makes_no_commit(family: Workspace, hub: Hub) 
     first = push(published(family, "both@1"), REPO)
     commits, before = hub.count("POST */commit/*"), len(hub.requests)
     second = push(published(family, "both@1"), REPO)
-    assert (second.commit, second.new, second.tags) == (first.commit, False, [])
+    assert (second.commit, second.files, second.tags) == (first.commit, [], [])
     assert hub.count("POST */commit/*") == commits == 1
-    assert len(hub.requests) - before < 10
+    assert len(hub.requests) - before < 15
 
 
 def test_a_push_leaves_what_is_not_its_own(family: Workspace, hub: Hub) -> None:
@@ -225,6 +224,59 @@ def test_a_tag_that_means_other_content_is_never_moved(family: Workspace, hub: H
     hub.repo(REPO).tags.pop("six-v1")
     with pytest.raises(Conflict, match="holds six@2 already"):
         push(published(family, "six@1"), REPO)
+
+
+def test_two_versions_of_one_name_are_refused_before_anything_is_sent(family: Workspace, hub: Hub) -> None:
+    [six] = published(family, "six@1")
+    with pytest.raises(UsageError, match=r"six@1 and six@1 are versions of one name"):
+        push([six, six], REPO)
+    with pytest.raises(UsageError, match="write user/name"):
+        push([six], "family")
+    assert not hub.repos
+
+
+def test_a_section_or_file_that_somebody_took_away_comes_back(family: Workspace, hub: Hub) -> None:
+    pair = published(family, "six@1", "both@1")
+    push(pair, REPO)
+    repo = hub.repo(REPO)
+    whole, tags = repo.files(), dict(repo.tags)
+    repo.commit({"README.md": b"# Nothing\n", "both/verdicts.parquet": None}, "by hand")
+    assert push(pair, REPO).tags == []
+    assert "<!-- rft:begin both -->" in repo.files()["README.md"].decode()
+    assert "<!-- rft:begin six -->" in repo.files()["README.md"].decode()
+    repo.commit({"both/artifact.json": None}, "by hand")
+    push(pair, REPO)
+    assert {path: data for path, data in repo.files().items() if path.startswith("both/")} == {
+        path: data for path, data in whole.items() if path.startswith("both/")
+    }
+    assert repo.tags == tags
+
+
+def test_a_licence_that_is_known_later_comes_into_the_card(hub: Hub, workspace: Workspace) -> None:
+    workspace.build("six@1")
+    push(published(workspace, "six@1"), REPO)
+    assert "**unknown**" in hub.repo(REPO).files()["README.md"].decode()
+    workspace.add(f"six@1: {{builder: questions_file, params: {{path: six.jsonl, sha256: ?, {SAID}}}}}")
+    assert push(published(workspace, "six@1"), REPO).files == ["README.md"]
+    assert "**unknown**" not in hub.repo(REPO).files()["README.md"].decode()
+
+
+def test_what_was_known_of_a_set_is_known_where_it_was_pulled(
+    family: Workspace, hub: Hub, workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.write("exam.jsonl", SIX[3:])
+    workspace.add("exam@1: {builder: questions_file, params: {path: exam.jsonl, sha256: ?, licence: mit}}")
+    workspace.build("exam@1")
+    workspace.add("exam@1: {builder: questions_file, params: {path: exam.jsonl, sha256: ?, licence: mit, role: test}}")
+    push(published(workspace, "exam@1"), REPO)  # the line said so after it was built
+    push(published(family, "both@1"), REPO)
+    home = Registry(tmp_path / "home")
+    pull(home.store, REPO)
+    pull(home.store, REPO, configs=["both"], rename="theirs")
+    [checked] = check(home, None, [parse_id("theirs@1")])
+    assert [finding.name for finding in checked.stops] == ["contamination/exam@1"]
+    assert {term.licence for term in checked.terms} == {"mit"}
+    assert checked.first == f"both@1 in {REPO}, tag both-v1"
 
 
 # -- failures -----------------------------------------------------------------------------------------------------------
@@ -320,6 +372,16 @@ def test_a_push_that_is_killed_anywhere_is_completed_by_the_next(
     assert killed >= 8
 
 
+def test_an_upload_that_fails_for_good_is_an_error_of_the_hub(pair: list[Publication], hub: Hub) -> None:
+    hub.create(REPO, private=True)
+    hub.fail(*(Fault("503", at=1, on="PUT /lfs/*") for _ in range(200)))
+    with pytest.raises(RemoteError, match="pushing to someone/family: "):
+        push(pair, REPO)
+    assert not hub.repo(REPO).tags
+    hub.faults.clear()
+    push(pair, REPO)
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
@@ -400,7 +462,13 @@ def forged(hub: Hub, path: str, data: bytes) -> None:
         ({"content": "0" * 64}, "its rows are not those of its record"),
         ({"name": "five"}, "holds the record of dataset five@1"),
         ({"rows_are": "TRAINING"}, "its tables cannot be read"),
-        ({"files": [{"name": "../../six.parquet", "bytes": 1, "sha256": "0"}]}, "lists a file that no artifact has"),
+        ({"files": [{"name": "six.parquet", "bytes": 1, "sha256": "0" * 64}]}, "lists a file that no artifact has"),
+        ({"files": [{"name": "../../six.parquet", "bytes": 1, "sha256": "0" * 64}]}, "is no path inside an artifact"),
+        ({"edition": 10**12}, "a record is damaged"),
+        ({"drops": {"x": 10**30}}, "a record is damaged"),
+        ({"inputs": [{"id": "no id", "content": "0" * 64}]}, "a record is damaged"),
+        ({"params": {"a\nevil@1": 1}}, "a record is damaged"),
+        ({"facts": {"key": "mine"}}, "a record is damaged"),
         ({"files": []}, "its tables cannot be read"),
         ({"format": 2}, "a record is damaged"),
     ],
@@ -416,6 +484,102 @@ def test_a_record_that_lies_is_refused_and_nothing_is_registered(
     with pytest.raises(RemoteError, match=says):
         pull(store, REPO)
     assert not store.stamps()
+
+
+HOSTILE = (
+    {"name": "../../../victim/settings"},
+    {"name": "/victim/settings"},
+    {"content": "/../artifact"},
+    {"version": -1},
+    {"name": "../artifacts/red/1/x", "content": "/../artifact"},
+)
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=lambda change: "-".join(change))
+def test_records_of_ancestors_cannot_be_written_anywhere_else(
+    family: Workspace, hub: Hub, tmp_path: Path, change: dict[str, object]
+) -> None:
+    push(published(family, "red@1"), REPO)
+    record = json.loads(hub.repo(REPO).files()["red/ancestors.jsonl"].splitlines()[0])
+    repo = hub.repo(REPO)
+    repo.commit({"red/ancestors.jsonl": json.dumps(record | change).encode() + b"\n"}, "forged")
+    repo.tags["red-v1"] = repo.head
+    store = Store(tmp_path / "deep" / "er" / "home")
+    with pytest.raises(RemoteError, match="a record is damaged"):
+        pull(store, REPO)
+    assert not store.stamps()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and "hf" not in file.parts]
+
+
+def test_a_pull_replaces_no_record_that_is_known_and_keeps_only_those_it_needs(
+    family: Workspace, hub: Hub, tmp_path: Path
+) -> None:
+    push(published(family, "red-rft@1", "blue-rft@1"), REPO)
+    store = Store(tmp_path / "home")
+    pull(store, REPO, configs=["red-rft"])
+    six = store.record(parse_id("six@1"), family.stored("six@1").manifest.content)
+    assert six
+    repo = hub.repo(REPO)
+    lines = [json.loads(line) for line in repo.files()["blue-rft/ancestors.jsonl"].splitlines()]
+    for line in lines:
+        if line["name"] == "six":
+            line["params"] |= {"role": "test", "licence": "cc0-1.0"}
+    stranger = lines[0] | {"name": "stranger", "content": "1" * 64}
+    repo.commit(
+        {"blue-rft/ancestors.jsonl": "".join(json.dumps(line) + "\n" for line in [*lines, stranger]).encode()}, "forged"
+    )
+    repo.tags["blue-rft-v1"] = repo.head
+    pull(store, REPO, configs=["blue-rft"])
+    assert store.record(six.id, six.content) == six
+    assert store.record(parse_id("stranger@1"), "1" * 64) is None
+
+
+def test_records_that_go_in_a_circle_are_refused(family: Workspace, hub: Hub, tmp_path: Path) -> None:
+    push(published(family, "red@1"), REPO)
+    repo = hub.repo(REPO)
+    six = json.loads(repo.files()["red/ancestors.jsonl"])
+    other = six | {"name": "other", "inputs": [{"id": "six@1", "content": six["content"]}]}
+    six |= {"inputs": [{"id": "other@1", "content": six["content"]}]}
+    repo.commit({"red/ancestors.jsonl": "".join(json.dumps(line) + "\n" for line in (six, other)).encode()}, "forged")
+    repo.tags["red-v1"] = repo.head
+    with pytest.raises(RemoteError, match="was made from itself"):
+        pull(Store(tmp_path / "home"), REPO)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.with_columns(pl.col("question").cast(pl.Binary)),
+        lambda rows: rows.with_columns(pl.col("source_row").cast(pl.Int32)),
+        lambda rows: rows.with_columns(more=pl.lit(1)),
+        lambda rows: rows.select(reversed(rows.columns)),
+    ],
+    ids=["binary", "integer", "more", "order"],
+)
+def test_columns_of_other_types_are_refused(
+    family: Workspace, hub: Hub, tmp_path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]
+) -> None:
+    push(published(family, "six@1"), REPO)
+    file = tmp_path / "other.parquet"
+    change(family.made("six@1").rows).write_parquet(file)
+    repo = hub.repo(REPO)
+    record = json.loads(repo.files()["six/artifact.json"])
+    record["files"] = [{"name": "rows.parquet", "bytes": file.stat().st_size, "sha256": sha256_file(file)}]
+    repo.commit({"six/train-00000-of-00001.parquet": file.read_bytes(), "six/artifact.json": json.dumps(record).encode()}, "x")
+    repo.tags["six-v1"] = repo.head
+    store = Store(tmp_path / "home")
+    with pytest.raises(RemoteError, match="its tables cannot be read"):
+        pull(store, REPO)
+    assert not store.stamps()
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("503", on="GET /api/*"), Fault("reset", on="GET */resolve/*", after=300)], ids=["503", "reset"]
+)
+def test_a_pull_tries_again_what_may_pass(family: Workspace, hub: Hub, tmp_path: Path, fault: Fault) -> None:
+    push(published(family, "six@1"), REPO)
+    hub.fail(fault)
+    assert pull(Store(tmp_path / "home"), REPO)[0].new
 
 
 def test_other_rows_than_the_record_says_are_refused(family: Workspace, hub: Hub, tmp_path: Path) -> None:

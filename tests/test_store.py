@@ -574,7 +574,7 @@ def publish(text, lines):
     with store.draft(id) as draft:
         (draft.folder / "rows.parquet").write_bytes(text)
         record = Manifest(
-            name=id.name, version=id.version, kind="dataset", maker="text", edition=1, inputs=[], params={}, content=text.hex(),
+            name=id.name, version=id.version, kind="dataset", maker="text", edition=1, inputs=[], params={}, content=text.hex().ljust(64, "0"),
             rows=1, drops={}, facts={}, files=draft.files(), provenance={}, built_at=datetime(2024, 1, 1),
         )
         def trace(frame, event, argument):
@@ -596,7 +596,7 @@ for lines in range(1000):
         os._exit(0)
     _, status = os.waitpid(child, 0)
     found = store.get(id)
-    seen = "nothing" if found is None else bytes.fromhex(found.manifest.content).decode()
+    seen = "nothing" if found is None else bytes.fromhex(found.manifest.content[:6]).decode()
     assert found is None or (store.damage(found, thorough=True), found.file("rows.parquet").read_text()) == (None, seen)
     store.sweep()
     assert list(store.temporary.iterdir()) == [], lines

@@ -40,7 +40,7 @@ COMPARED = {
     "TEXT": ("text",),
 }
 KNOWN_OVERLAPS = Path(__file__).with_name("known_overlaps.yaml")
-LISTED = 5  # pairs of a sort that a message names
+LISTED = 3  # pairs of a sort that a message names
 
 Hash = Callable[[pl.Expr], pl.Expr]
 Pair = tuple[str, str]  # the ids of a published question and of a test question
@@ -92,6 +92,9 @@ def check_contamination(
     texts = texts_of(rows, stored.manifest.rows_are, role)
     if texts.is_empty():
         return (), ()
+    if not tests:
+        says = f"No set of test questions is known, so {stored.id} was compared with none. `role: test` in a line makes one; --against names one."
+        return (), (Finding("contamination", "contamination/none", says, stops=False),)
     asked = {id: frame.select("question_id", "question") for id, frame in tests.items() if frame is not None}
     known = known_overlaps() if known is None else known
     found = _judged(overlaps(texts, pl.concat([pl.DataFrame(schema=ASKED), *asked.values()])), known)
@@ -189,7 +192,10 @@ def _finding(id: str, figures: Compared, found: pl.DataFrame) -> Finding:
     reviewed = f" ({figures.known:,} known)" if figures.known else ""
     lines = [f"{compared}: pairs that overlap: {pairs}{reviewed}." if pairs else f"{compared}: no overlap."]
     if bad.height:
-        lines += ["Test questions, or much of one, that would be trained on:", *_listed(bad)]
+        lines += [
+            f"Test questions, or more than half of one, that would be trained on, in {number(bad.height, 'text')}:",
+            *_listed(bad),
+        ]
         lines += [
             f"Leave these questions or responses out of the set; or, if you have read them and disagree, override {name}."
         ]
@@ -226,7 +232,10 @@ def overlaps(texts: pl.DataFrame, questions: pl.DataFrame, *, _hash: Hash = pl.E
     texts = _normal(texts)
     tests = _normal(questions.select(test_question="question_id", text="question").unique("test_question", keep="first"))
     same_words = texts.filter(pl.col("words") != "").join(tests, on="words", coalesce=False)
-    same_id = texts.join(tests, left_on="question_id", right_on="test_question", coalesce=False)
+    # A response to a test question is found by its question, if that is among the texts too.
+    asked = texts.filter(pl.col("column") == "question")["question_id"].unique()
+    ids = texts.filter((pl.col("column") == "question") | ~pl.col("question_id").is_in(asked.implode()))
+    same_id = ids.join(tests, left_on="question_id", right_on="test_question", coalesce=False)
     exact = pl.concat([same_words, same_id]).with_columns(kind=pl.lit("exact", KIND), share=1.0, shared="words_right")
     test_grams = _grams(tests, _hash)
     near = [_shared(part, tests, test_grams, _hash) for part in texts.iter_slices(AT_ONCE)]

@@ -33,6 +33,7 @@ from registry.store import RECORD
 
 ANCESTORS, LINES, PUBLICATION, STATISTICS = "ancestors.jsonl", "catalog.yaml", "publication.json", "statistics.parquet"
 TABLES = ("verdicts.parquet", "path_stats.parquet", "drops.parquet")
+STATISTICS_CONFIG = "statistics"
 ROWS = re.compile(r"(train|validation|test)-00000-of-00001\.parquet")
 
 
@@ -87,8 +88,8 @@ def configs(name: str, split: str, paths: Iterable[str]) -> dict[str, list[dict[
         elif file in TABLES:
             found[f"{name}_{file.removesuffix('.parquet')}"] = [{"split": split, "path": path}]
         elif file == STATISTICS:
-            found["statistics"] = [{"split": "train", "path": f"*/{STATISTICS}"}]
-    order = [name, *(f"{name}_{table.removesuffix('.parquet')}" for table in TABLES), "statistics"]
+            found[STATISTICS_CONFIG] = [{"split": "train", "path": f"*/{STATISTICS}"}]
+    order = [name, *(f"{name}_{table.removesuffix('.parquet')}" for table in TABLES), STATISTICS_CONFIG]
     return {config: found[config] for config in order if config in found}
 
 
@@ -101,7 +102,7 @@ def lay_out(checked: Checked) -> Publication:
         "format": 1,
         "split": split,
         "overrides": [finding.name for finding in checked.overridden],
-        "findings": [asdict(finding) for finding in checked.findings],
+        "findings": [{"gate": f.gate, "name": f.name, "stops": f.stops} for f in checked.findings],
         "compared": [asdict(figures) for figures in checked.compared],
         "licences": [asdict(term) for term in checked.terms],
     }
@@ -128,6 +129,7 @@ def lay_out(checked: Checked) -> Publication:
         terms=checked.terms,
         compared=checked.compared,
         overridden=checked.overridden,
+        first=checked.first,
     )
     return Publication(about, files)
 

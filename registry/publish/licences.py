@@ -122,7 +122,7 @@ def _reached(start: str, known: Mapping[str, Manifest], *, through_models: bool)
     found = [start]
     for id in found:  # it grows
         if through_models or known[id].kind != "model":
-            found += [given.id for given in known[id].inputs if given.id not in found]
+            found += [given.id for given in known[id].inputs if given.id not in found and given.id in known]
     return found
 
 

@@ -169,7 +169,8 @@ def _reachable(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> dict[st
     def visit(record: Manifest) -> None:
         if str(record.id) not in found:
             for given in record.inputs:
-                visit(ancestors[given.id])
+                if given.id in ancestors:
+                    visit(ancestors[given.id])
             found[str(record.id)] = record
 
     visit(manifest)
@@ -181,7 +182,7 @@ def _reduced(found: Mapping[str, Manifest]) -> dict[str, list[str]]:
     above: dict[str, set[str]] = {}
     inputs = {}
     for id, record in found.items():
-        given = dict.fromkeys(each.id for each in record.inputs)
+        given = dict.fromkeys(each.id for each in record.inputs if each.id in found)
         inputs[id] = [a for a in given if not any(a in above[b] for b in given)]
         above[id] = set(given).union(*(above[a] for a in given))
     return inputs

@@ -6,28 +6,46 @@ Only tags are read: what is under one was read back whole by the push that set i
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from registry.errors import Conflict, InputError, NotFound, RemoteError, near
-from registry.names import ArtifactId
+from registry.hub import tries
+from registry.names import ArtifactId, check_name
 from registry.publish.check import content_in
+from registry.publish.contamination import Compared
 from registry.publish.layout import ANCESTORS, PUBLICATION, id_of, published_name, record_path, tag_of
-from registry.publish.repository import Look, Repository, remote_errors
+from registry.publish.licences import Term
+from registry.publish.repository import Look, Repository, check_repository, remote_errors
 from registry.rows import TABLES
 from registry.store import Draft, Manifest, Store
+from registry.text import size
+
+T = TypeVar("T")
 
 
-class Publication(BaseModel):
+class Facts(BaseModel):
+    """What the commands here need of a record's facts, where they are."""
+
+    key: Literal["paper", "canonical"] = "canonical"
+    sources: list[str] = []
+    notes: list[str] = []
+
+
+class Said(BaseModel):
     """What publication.json holds of use here."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     format: Literal[1]
     split: Literal["train", "validation", "test"]
     overrides: list[str] = []
-    licences: list[dict[str, str | bool | None]] = []
+    compared: list[Compared] = []
+    licences: list[Term] = []
 
 
 @dataclass(frozen=True)
@@ -66,15 +84,27 @@ def pull(
     single one. Raises NotFound if there is no such tag or name, Conflict if a name is taken by other content, RemoteError if
     the Hub cannot be reached or what it holds is not what its record says.
     """
-    with remote_errors(f"pulling from {name}"):
+    check_repository(name)
+    if rename is not None:
+        check_name(rename)
+    with remote_errors(f"pulling from {name}", "What was registered before stays; the same command goes on from there."):
         repository = Repository(name)
-        look = repository.look()
+        look = _tried(repository.look)
         if look is None:
             raise NotFound(f"there is no dataset repository {name}, or you may not read it. Log in with `hf auth login`.")
         wanted = _wanted(look, name, tag, configs)
         if rename is not None and len(wanted) != 1:
             raise InputError(f"--as names one artifact; {', '.join(map(str, wanted))} are meant. Name the one wanted.")
-        return [_take(store, repository, id, commit, rename, say) for id, commit in wanted.items()]
+        return [_tried(partial(_take, store, repository, id, commit, rename, say)) for id, commit in wanted.items()]
+
+
+def _tried(act: Callable[[], T]) -> T:
+    """Return what `act` returns, trying again what may pass."""
+    done: list[T] = []
+    for attempt in tries():
+        with attempt:
+            done.append(act())
+    return done[-1]
 
 
 def _wanted(look: Look, repository: str, tag: str | None, configs: Sequence[str]) -> dict[ArtifactId, str]:
@@ -92,12 +122,17 @@ def _wanted(look: Look, repository: str, tag: str | None, configs: Sequence[str]
             return {meant: commit}
     else:
         ids = [max(id for id in tagged if id.name == name) for name in sorted({id.name for id in tagged})]
+        ids += [id for id in tagged if str(id) in configs and id not in ids]  # an older version, by name@version
         if not ids:
             raise NotFound(f"{repository} holds nothing that `rft push` published: it has no tag like gsm8k-rft-u13b-v1.")
-    if unknown := [name for name in configs if name not in {id.name for id in ids}]:
+    known = {*map(str, ids), *(id.name for id in ids)}
+    if unknown := [name for name in configs if name not in known]:
         where = f"{repository}@{tag}" if tag else repository
-        raise NotFound(f"{where} has no {unknown[0]}.{near(unknown[0], [id.name for id in ids]) or _list(tagged)}")
-    return {id: tagged[id] for id in ids if not configs or id.name in configs}
+        raise NotFound(f"{where} has no {unknown[0]}.{near(unknown[0], known) or _list(tagged)}")
+    highest = {id.name: id for id in sorted(ids)}
+    return {
+        id: tagged[id] for id in ids if not configs or str(id) in configs or (id.name in configs and id == highest[id.name])
+    }
 
 
 def _list(tagged: dict[ArtifactId, str]) -> str:
@@ -110,49 +145,90 @@ def _take(
     at = f"{repository.name}@{tag_of(id)}"
     with store.draft(ArtifactId(rename or id.name, id.version)) as draft:
         loaded = draft.folder / "loaded"
-        texts = [record_path(id.name), f"{id.name}/{ANCESTORS}", f"{id.name}/{PUBLICATION}"]
-        try:
-            there = repository.fetch(texts, commit, loaded)
-            manifest = Manifest.model_validate_json(there[texts[0]].read_bytes())
-            ancestors = [Manifest.model_validate_json(line) for line in there[texts[1]].read_bytes().splitlines()]
-            published = Publication.model_validate_json(there[texts[2]].read_bytes())
-        except ValidationError as error:
-            raise RemoteError(f"{at}: a record is damaged: {error.errors()[0]['msg']}. Nothing was registered.") from error
-        if manifest.id != id or manifest.kind == "model":
-            raise RemoteError(f"{at} holds the record of {manifest.kind} {manifest.id}. Nothing was registered.")
-        _check_free(store, manifest, draft.id)
+        manifest, ancestors, published = _records(repository, id, commit, loaded, at)
+        came = {"repository": repository.name, "revision": commit, "tag": tag_of(id), "as": str(id)}
+        came |= published.model_dump(exclude={"format"})
+        registered = manifest.model_copy(
+            update={"name": draft.id.name, "provenance": {**manifest.provenance, "published": came}}
+        )
+        new = False
+        if not _is_here(store, manifest, draft.id):
+            names = {file.name: f"{id.name}/{published_name(file.name, published.split)}" for file in manifest.files}
+            if unknown := sorted(set(names) - {"rows.parquet", *(f"{table}.parquet" for table in TABLES)}):
+                raise RemoteError(f"{at} lists a file that no artifact has: {unknown[0]!r}. It was not registered.")
+            say(f"{id}: loading {size(manifest.bytes)}")
+            there = repository.fetch(list(names.values()), commit, loaded)
+            for name, path in names.items():
+                shutil.copyfile(there[path], draft.folder / name)
+            shutil.rmtree(loaded)
+            _check(draft, manifest, at)
+            new = draft.publish(registered)
         for ancestor in ancestors:
             store.keep_record(ancestor)
-        if (here := store.get(draft.id)) is not None:
-            return Pulled(here.manifest, tag_of(id), False, len(ancestors))
-        names = {file.name: f"{id.name}/{published_name(file.name, published.split)}" for file in manifest.files}
-        if unknown := sorted(set(names) - {"rows.parquet", *(f"{table}.parquet" for table in TABLES)}):
-            raise RemoteError(f"{at} lists a file that no artifact has: {unknown[0]!r}. Nothing was registered.")
-        say(f"{id}: loading {manifest.bytes / 1e6:,.1f} MB")
-        for file, path in repository.fetch(list(names.values()), commit, loaded).items():
-            shutil.copyfile(path, draft.folder / next(n for n, f in names.items() if f == file))
-        shutil.rmtree(loaded)
-        _check(draft, manifest, at)
-        came = {
-            "repository": repository.name,
-            "revision": commit,
-            "tag": tag_of(id),
-            **published.model_dump(exclude={"format"}),
-        }
-        registered = manifest.model_copy(
-            update={"name": draft.id.name, "provenance": {**manifest.provenance, "published": {**came, "as": str(id)}}}
-        )
-        return Pulled(registered, tag_of(id), draft.publish(registered), len(ancestors))
+        return Pulled(store.require(draft.id).manifest, tag_of(id), new, len(ancestors))
 
 
-def _check_free(store: Store, manifest: Manifest, id: ArtifactId) -> None:
-    """Raise Conflict before anything is loaded if the name is taken by other content."""
+def _records(
+    repository: Repository, id: ArtifactId, commit: str, folder: Path, at: str
+) -> tuple[Manifest, list[Manifest], Said]:
+    """Return the record of a published artifact, those of what it was made from, and what was said when it was published.
+
+    Raises RemoteError if they are not what they must be: no record names a path, refers in a circle, or is of something else.
+    """
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    paths = [record_path(id.name), f"{id.name}/{ANCESTORS}", f"{id.name}/{PUBLICATION}"]
+    try:
+        texts = [path.read_bytes() for path in repository.fetch(paths, commit, folder).values()]
+        manifest = Manifest.model_validate_json(texts[0])
+        sent = [Manifest.model_validate_json(line) for line in texts[1].splitlines()]
+        said = Said.model_validate_json(texts[2])
+        Facts.model_validate(manifest.facts)
+    except RemoteEntryNotFoundError as error:
+        raise RemoteError(f"{at} holds no artifact: it was not set by `rft push`. It was not registered.") from error
+    except (ValidationError, RecursionError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "nested too deep"
+        raise RemoteError(f"{at}: a record is damaged: {why}. It was not registered.") from error
+    if manifest.id != id or manifest.kind == "model":
+        raise RemoteError(f"{at} holds the record of {manifest.kind} {manifest.id}. It was not registered.")
+    return manifest, _reached(manifest, sent, at), said
+
+
+def _reached(manifest: Manifest, sent: Sequence[Manifest], at: str) -> list[Manifest]:
+    """Return the records among `sent` that an artifact was made from, without what they say of other publications."""
+    known = {(str(record.id), record.content): record for record in sent}
+    start = (str(manifest.id), manifest.content)
+    inputs: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    waiting = [start]
+    while waiting:
+        key = waiting.pop()
+        record = manifest if key == start else known[key]
+        inputs[key] = [(given.id, given.content) for given in record.inputs]
+        waiting += [given for given in inputs[key] if given in known and given not in inputs]
+    try:
+        TopologicalSorter(inputs).prepare()
+    except CycleError as error:
+        raise RemoteError(
+            f"{at}: {error.args[1][0][0]} was made from itself, its records say. It was not registered."
+        ) from error
+    return [
+        record.model_copy(update={"provenance": {k: v for k, v in record.provenance.items() if k != "published"}})
+        for record in (known[key] for key in inputs if key != start)
+    ]
+
+
+def _is_here(store: Store, manifest: Manifest, id: ArtifactId) -> bool:
+    """Return whether the artifact is here already, whole; Conflict, before anything is loaded, if the name is taken."""
     here = store.get(id)
-    if here is not None and here.manifest.content != manifest.content:
+    if here is None:
+        return False
+    if here.manifest.content != manifest.content:
         raise Conflict(
             f"{id} is taken by other content: {here.manifest.content[:12]} is here, {manifest.content[:12]} would come. "
             "Take it in under another name: --as NAME."
         )
+    store.check(here)
+    return True
 
 
 def _check(draft: Draft, manifest: Manifest, at: str) -> None:
@@ -160,13 +236,13 @@ def _check(draft: Draft, manifest: Manifest, at: str) -> None:
     there = {file.name: file for file in draft.files()}
     for file in manifest.files:
         if there.get(file.name) != file:
-            raise RemoteError(f"{at}: {file.name} has other bytes than its record says. Nothing was registered.")
+            raise RemoteError(f"{at}: {file.name} has other bytes than its record says. It was not registered.")
     try:
         content, rows = content_in(draft.folder, manifest)
     except (pa.ArrowException, InputError, KeyError) as error:
-        raise RemoteError(f"{at}: its tables cannot be read ({error}). Nothing was registered.") from error
+        raise RemoteError(f"{at}: its tables cannot be read ({error}). It was not registered.") from error
     if (content, rows) != (manifest.content, manifest.rows):
         raise RemoteError(
             f"{at}: its rows are not those of its record: {rows:,} rows of content {content[:12]}, "
-            f"recorded are {manifest.rows:,} of {manifest.content[:12]}. Nothing was registered."
+            f"recorded are {manifest.rows:,} of {manifest.content[:12]}. It was not registered."
         )

@@ -1,6 +1,7 @@
 """A dataset repository of the Hugging Face Hub, as far as publishing needs it. HF_ENDPOINT and HF_TOKEN say where and who."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from registry.errors import RemoteError
-from registry.hub import Differs, said
-from registry.store import sha256_file
+from registry.errors import InputError, RemoteError, UsageError
+from registry.hub import Broken, Differs, said
+from registry.store import no_space_is_an_error, sha256_file
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
@@ -94,6 +95,15 @@ class Repository:
         with TemporaryDirectory(prefix="rft-") as folder:
             return self._download(path, revision, Path(folder)).read_bytes()
 
+    def readme(self, revision: str) -> str:
+        """Return README.md at a commit; InputError if it is no text."""
+        try:
+            return self.read(README, revision).decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{README} of {self.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8 and push again."
+            ) from error
+
     def fetch(self, paths: Sequence[str], revision: str, folder: Path) -> dict[str, Path]:
         """Load files of a commit into `folder`, past every cache; return where each lies."""
         from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -104,23 +114,24 @@ class Repository:
     def _download(self, path: str, revision: str, folder: Path) -> Path:
         from huggingface_hub import hf_hub_download
 
-        return Path(hf_hub_download(self.name, path, repo_type="dataset", revision=revision, cache_dir=folder))
+        with _broken():
+            return Path(hf_hub_download(self.name, path, repo_type="dataset", revision=revision, cache_dir=folder))
 
     def commit(self, files: Sequence[File], gone: Sequence[str], parent: str, message: str) -> str:
         """Put files in place of what is there, and take others away, in one commit on top of `parent`; return the commit."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        done = self._api.create_commit(
-            self.name,
-            [
-                *(CommitOperationAdd(file.path, file.source) for file in files),
-                *(CommitOperationDelete(path) for path in gone),
-            ],
-            commit_message=message,
-            repo_type="dataset",
-            revision="main",
-            parent_commit=parent,
-        )
+        add = [CommitOperationAdd(file.path, file.source) for file in files]
+        take = [CommitOperationDelete(path) for path in gone]
+        with _broken():
+            done = self._api.create_commit(
+                self.name,
+                [*add, *take],
+                commit_message=message,
+                repo_type="dataset",
+                revision="main",
+                parent_commit=parent,
+            )
         return str(done.oid)
 
     def read_back(self, files: Sequence[File], revision: str) -> None:
@@ -137,20 +148,32 @@ class Repository:
 
 
 @contextmanager
-def remote_errors(what: str) -> Iterator[None]:
-    """Turn what the Hub's client raises into RemoteError, which says `what` failed and what to do."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
+def _broken() -> Iterator[None]:
+    """Raise Broken, or what was behind it, where the client raises RuntimeError: on an LFS upload, and on anything with xet."""
     try:
         yield
-    except HFValidationError as error:
-        raise RemoteError(f"{what}: {error}") from error
-    except (HfHubHTTPError, httpx2.HTTPError, Differs, OSError, ValueError) as error:
+    except RuntimeError as error:
+        if isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, RuntimeError):
+            raise error.__cause__ from error
+        raise Broken(str(error)) from error
+
+
+def check_repository(name: str) -> None:
+    """Raise UsageError unless `name` is user/name."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise UsageError(f"{name!r} is no repository of the Hub: write user/name, without an address before it.")
+
+
+@contextmanager
+def remote_errors(what: str, state: str) -> Iterator[None]:
+    """Turn what the Hub's client raises into RemoteError: `what` failed, why, and what to do or in which `state` things are."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        with no_space_is_an_error():
+            yield
+    except (HfHubHTTPError, httpx2.HTTPError, Differs, Broken, OSError, ValueError) as error:
         status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-        cure = (
-            "Log in (`hf auth login`) or set HF_TOKEN to a token that may do this."
-            if status in (401, 403, 404)
-            else "Nothing was tagged that was not read back whole; the same command goes on from there."
-        )
+        cure = "Log in (`hf auth login`) or set HF_TOKEN to a token that may do this." if status in (401, 403, 404) else state
         raise RemoteError(f"{what}: {said(error)}. {cure}") from error

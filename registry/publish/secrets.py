@@ -80,6 +80,11 @@ def find_secrets(texts: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
+def masked(text: str) -> str:
+    """Return a text without the secrets in it."""
+    return "\n".join(ANY_KIND.sub(lambda match: _masked(match[0]), line) for line in text.split("\n"))
+
+
 def _kind(match: re.Match[str]) -> Kind:
     return next(kind for i, kind in enumerate(KINDS) if match[f"k{i}"] is not None)
 
