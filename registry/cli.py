@@ -801,18 +801,19 @@ def verify(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
     registry = Place(catalog, home).registry()
     ids = registry.select(names) if names else sorted(registry.store.stamps())
     bad: dict[str, str] = {}
+    cures: dict[str, str] = {}
     for id in ids:
         try:
-            damage = registry.store.damage(registry.store.require(id), thorough=True)
+            stored = registry.store.require(id)
+            if damage := registry.store.damage(stored, thorough=True):
+                bad[str(id)], cures[str(id)] = damage, f"{id}: {damage}. `rft rm {id}` removes it, {stored.manifest.again}."
         except Corrupt as error:
-            damage = str(error)
-        if damage:
-            bad[str(id)] = damage
+            bad[str(id)] = cures[str(id)] = str(error)
     if json:
         print_json({"checked": len(ids), "corrupt": bad})
     else:
-        for artifact, damage in bad.items():
-            print(f"{artifact}: {damage}. `rft rm {artifact}` removes it, `rft build {artifact}` makes it again.")
+        for line in cures.values():
+            print(line)
         say(f"{number(len(ids), 'artifact')} checked, {len(bad)} corrupt")
     if bad:
         raise typer.Exit(6)

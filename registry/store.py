@@ -90,6 +90,16 @@ class Manifest(BaseModel):
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 
+    @property
+    def again(self) -> str:
+        """What brings the artifact back once it was removed."""
+        published = self.provenance.get("published")
+        return (
+            f"`rft pull {published['repository']}@{published['tag']}` brings it back"
+            if published
+            else f"`rft build {self.id}` makes it again"
+        )
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -247,7 +257,7 @@ class Store:
             if now.manifest != stored.manifest:
                 stored = now
                 continue
-            raise Corrupt(f"{stored.id}: {damage}. `rft rm {stored.id}` removes it, `rft build {stored.id}` makes it again.")
+            raise Corrupt(f"{stored.id}: {damage}. `rft rm {stored.id}` removes it, {stored.manifest.again}.")
         return stored
 
     def _remember(self, file: Path, seen: dict[str, list[int]]) -> None:

@@ -248,7 +248,11 @@ def check_rows(artifact: Artifact) -> Iterator[Finding]:
         yield Finding("rows", f"rows/{artifact.id}/files", says, True)
         return
     m = artifact.manifest
-    content, rows = content_in(artifact.stored.folder, m)
+    try:
+        content, rows = content_in(artifact.stored.folder, m)
+    except InputError as error:
+        yield Finding("rows", f"rows/{artifact.id}/columns", f"{artifact.id}: {error}.", True)
+        return
     if (content, rows) != (m.content, m.rows):
         says = f"{artifact.id}: its {rows:,} rows are not those of its record ({m.rows:,} of content {m.content[:12]})."
         yield Finding("rows", f"rows/{artifact.id}/content", says, True)
