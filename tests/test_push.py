@@ -183,6 +183,14 @@ def test_a_push_leaves_what_is_not_its_own(family: Workspace, hub: Hub) -> None:
     assert {path: files[path] for path in bytes_of(published(family, "both@1"))} == bytes_of(published(family, "both@1"))
 
 
+def test_a_license_by_hand_stays_and_is_said_if_it_is_not_the_sources(family: Workspace, hub: Hub) -> None:
+    hub.create(REPO, private=True).commit({"README.md": b"---\nlicense: cc0-1.0\n---\n"}, "by hand")
+    talk: list[str] = []
+    push(published(family, "six@1"), REPO, say=talk.append)
+    assert "note: the card says license: cc0-1.0, by hand; the sources are mit" in talk
+    assert "license: cc0-1.0\n" in hub.repo(REPO).files()["README.md"].decode()
+
+
 def test_a_repository_is_private_unless_it_is_said_to_be_public(family: Workspace, hub: Hub) -> None:
     push(published(family, "six@1"), REPO)
     assert hub.repo(REPO).private

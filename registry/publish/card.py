@@ -89,6 +89,18 @@ def readme(repository: str, published: Sequence[Published], existing: str | None
     return merged(existing, card.data.to_dict(), card.text, [p.name for p in published])
 
 
+def license_note(card: str, published: Sequence[Published]) -> str:
+    """Return what to say of a license that was written into the card by hand and is not the sources'; else an empty string."""
+    from huggingface_hub import DatasetCard
+
+    said = DatasetCard(card, ignore_metadata_errors=True).data.license
+    ours = hub_license([term for p in published for term in p.terms])
+    if not isinstance(said, str) or ours == said:
+        return ""
+    sources = ours if isinstance(ours, str) else ", ".join(ours)
+    return f"note: the card says license: {said}, by hand; the sources are {sources}"
+
+
 # -- front matter ---------------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from registry.errors import Conflict, RemoteError, UsageError
 from registry.hub import TRIES, said, tries, worth_another_look
+from registry.publish.card import license_note
 from registry.publish.card import readme as card_of
 from registry.publish.layout import STATISTICS_CONFIG, Publication, record_path
 from registry.publish.repository import README, File, Look, Repository, check_repository, remote_errors
@@ -135,6 +136,8 @@ def _pass(repository: Repository, publications: Sequence[Publication], public: b
         say(f"sending {number(len(todo.changed), 'file')}, {size(sum(file.size for file in todo.changed))}")
         done.files = [*dict.fromkeys([*done.files, *(file.path for file in todo.changed)])]
         done.commit = repository.commit(todo.changed, todo.gone, look.head, _message(todo.left))
+    if todo.card and (note := license_note(todo.card, [p.about for p in publications])):
+        say(note)
     if todo.left or todo.changed:
         say(f"reading {number(len(todo.wanted), 'file')} back")
         repository.read_back(todo.wanted, done.commit)
