@@ -10,7 +10,7 @@ import polars as pl
 
 from eval.answers import read_answers
 from registry.errors import InputError
-from registry.hub import Revision, snapshot
+from registry.hub import Repo, Revision, snapshot
 from registry.rows import QUESTIONS, Licence, Questions, Role, question_id
 
 EDITION = 1
@@ -33,7 +33,7 @@ def build(
     *,
     split: Literal["train", "test"],
     revision: Revision,
-    repo: str = "openai/gsm8k",
+    repo: Repo = "openai/gsm8k",
     role: Role | None = None,
     licence: Licence | None = None,
     _load: Callable[[str, str, str], Any] = _from_hub,

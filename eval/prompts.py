@@ -47,8 +47,9 @@ class Prompt:
             rows = _ids(tokenizer, prompts, begin=True)
             return [row[:-1] if row[-1] == tokenizer.eos_token_id else row for row in rows]
         rows = _ids(tokenizer, prompts, special=True)
+        special = {*tokenizer.all_special_tokens, *map(str, tokenizer.added_tokens_decoder.values())}
         for place, question in enumerate(questions):
-            if any(token in question for token in tokenizer.all_special_tokens):
+            if any(token in question for token in special):
                 before, after = _ids(tokenizer, [self.before, self.after], special=True)
                 rows[place] = before + _ids(tokenizer, [question])[0] + after
         return rows

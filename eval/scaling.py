@@ -19,7 +19,8 @@ from registry.store import Manifest
 
 @dataclass(frozen=True)
 class Row:
-    """A model, or several that differ in their seed only, what it was trained on, and its greedy score on one set.
+    """A model, or several that differ in their seed only, what it was trained on, and its greedy score on one set of
+    questions, asked and graded in one way (`how`).
 
     `models`: their ids. `loss`: the pre-training loss of the base, in nats per token. `paths`: distinct reasoning paths per
     question of the training set, by the set's own key, human solutions counted. `maj1`: greedy accuracy, the mean over
@@ -35,6 +36,7 @@ class Row:
     paths: float | None
     steps: int | None
     questions: str | None
+    how: str | None
     maj1: float | None
     low: float | None
     high: float | None
@@ -45,7 +47,7 @@ class Row:
 
 
 def scaling(registry: Registry, ids: Iterable[ArtifactId]) -> list[Row]:
-    """Return a row for each of the models `ids` and each set of questions it was scored on, in the order of `ids`."""
+    """Return a row for each of the models `ids` and each way it was scored, in the order of `ids`."""
     wanted = [registry.store.require(id).manifest for id in ids]
     groups: dict[str, list[Manifest]] = {}
     for model in (m for m in wanted if m.kind == "model"):
@@ -54,37 +56,61 @@ def scaling(registry: Registry, ids: Iterable[ArtifactId]) -> list[Row]:
     right = _greedy(registry)
     rows = []
     for models in groups.values():
-        scored = sorted({questions for m in models for questions in right.get(str(m.id), {})})
-        rows += [_row(registry, models, questions, right) for questions in scored or ("",)]
+        scored = sorted({asked for m in models for asked in right.get(str(m.id), {})})
+        rows += [_row(registry, models, asked, right) for asked in scored or [("", "")]]
     return rows
 
 
-def _greedy(registry: Registry) -> dict[str, dict[str, np.ndarray]]:
-    """Return model -> set of questions -> whether its greedy answer is right, question by question."""
-    found: dict[str, dict[str, np.ndarray]] = {}
+Asked = tuple[str, str]  # which questions, and how if not as usual
+
+
+def _outdated(registry: Registry, samples: Manifest) -> bool:
+    """Return whether samples were drawn from a model, or of questions, that are no longer what they were (@dev)."""
+    now = ((registry.store.get(parse_id(given.id)), given.content) for given in samples.inputs[:2])
+    return any(stored is not None and stored.manifest.content != content for stored, content in now)
+
+
+def _how(samples: Manifest, scored: Manifest) -> str:
+    """Return in words how a model was asked and graded, where that may differ from one eval to another."""
+    said = {**{name: samples.params.get(name) for name in ("prompt", "shots", "max_tokens")}}
+    said |= {name: scored.params.get(name) for name in ("mode", "tolerance")}
+    return ", ".join(f"{name} {value}" for name, value in said.items() if value)
+
+
+def _greedy(registry: Registry) -> dict[str, dict[Asked, np.ndarray]]:
+    """Return model -> how it was asked which questions -> whether its greedy answer is right, question by question."""
+    found: dict[str, dict[Asked, np.ndarray]] = {}
     for id in sorted(registry.store.stamps()):
         stored = registry.store.get(id)
         if stored is None or stored.manifest.kind != "eval" or len(stored.manifest.inputs) < 2:
             continue
         questions, samples = (given.id for given in stored.manifest.inputs[:2])
         drawn, file = registry.store.get(parse_id(samples)), stored.file("verdicts.parquet")
-        if file is None or drawn is None or drawn.manifest.params.get("temperature") != 0:
+        if (
+            file is None
+            or drawn is None
+            or drawn.manifest.params.get("temperature") != 0
+            or _outdated(registry, drawn.manifest)
+        ):
             continue
+        asked_how = _how(drawn.manifest, stored.manifest)
         verdicts = pl.read_parquet(file).filter(pl.col("draw") == 0)
         asked = registry.load(questions).polars().select("question_id").sort("question_id")
         for (model,), draws in verdicts.group_by("model", maintain_order=True):
             joined = asked.join(
                 draws.select("question_id", "right_answer"), on="question_id", how="left", maintain_order="left"
             )
-            found.setdefault(str(model), {})[questions] = joined["right_answer"].fill_null(False).cast(pl.Float64).to_numpy()
+            found.setdefault(str(model), {})[questions, asked_how] = (
+                joined["right_answer"].fill_null(False).cast(pl.Float64).to_numpy()
+            )
     return found
 
 
-def _row(registry: Registry, models: list[Manifest], questions: str, right: dict[str, dict[str, np.ndarray]]) -> Row:
+def _row(registry: Registry, models: list[Manifest], asked: Asked, right: dict[str, dict[Asked, np.ndarray]]) -> Row:
     first = models[0]
     base, dataset = (first.inputs[0].id, first.inputs[1].id) if first.maker == "sft" else (None, None)
     rows, paths = _training_set(registry, dataset) if dataset else (None, None)
-    scored = [right[str(m.id)][questions] for m in models if questions in right.get(str(m.id), {})]
+    scored = [right[str(m.id)][asked] for m in models if asked in right.get(str(m.id), {})]
     mean = np.mean(scored, axis=0) if scored else np.array([])
     low, high = interval(mean, 0) if scored else (None, None)
     return Row(
@@ -95,7 +121,8 @@ def _row(registry: Registry, models: list[Manifest], questions: str, right: dict
         rows=rows,
         paths=paths,
         steps=first.facts.get("steps"),
-        questions=questions or None,
+        questions=asked[0] or None,
+        how=asked[1] or None,
         maj1=float(mean.mean()) if scored else None,
         low=low,
         high=high,
@@ -103,7 +130,9 @@ def _row(registry: Registry, models: list[Manifest], questions: str, right: dict
     )
 
 
-def _training_set(registry: Registry, name: str) -> tuple[int, float | None]:
+def _training_set(registry: Registry, name: str) -> tuple[int | None, float | None]:
+    if name not in registry:
+        return None, None  # it was removed
     artifact = registry.load(name)
     rows = artifact.polars()
     if artifact.manifest.rows_are != "TRAINING":

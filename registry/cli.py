@@ -534,12 +534,25 @@ def models(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
             None if r.maj1 is None else f"{r.maj1:.1%}",
             None if r.low is None or r.high is None else f"{r.low:.1%} to {r.high:.1%}",
             " ".join(f"{one:.1%}" for one in r.each) if len(r.each) > 1 else "",
+            f"{r.questions} ({r.how})" if r.questions else "",
         )
         for r in found
     ]
-    columns = ["model", "loss", "trained on", "rows", "paths/question", "steps", "maj1@1", "95 % interval", "each seed"]
-    several = any(row[-1] for row in rows)
-    print_table(columns if several else columns[:-1], rows if several else [row[:-1] for row in rows])
+    columns = [
+        "model",
+        "loss",
+        "trained on",
+        "rows",
+        "paths/question",
+        "steps",
+        "maj1@1",
+        "95 % interval",
+        "each seed",
+        "asked",
+    ]
+    ways = {(r.questions, r.how) for r in found if r.questions}
+    shown = [*range(8), *([8] if any(row[8] for row in rows) else []), *([9] if len(ways) > 1 else [])]
+    print_table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
     if not rows:
         say("no model is built yet.")
 

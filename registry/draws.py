@@ -11,13 +11,16 @@ one process and never opened for writing again; a record is written whole and sy
 processes may add draws at once, and one that is killed leaves at most the torn end of a segment, which readers pass over.
 """
 
+import fcntl
 import hashlib
 import json
+import logging
 import os
 import struct
 import time
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -26,6 +29,8 @@ import polars as pl
 import pyarrow as pa
 
 from registry.store import no_space_is_an_error, sync
+
+log = logging.getLogger("rft")
 
 HEADER = struct.Struct("<4sII")  # MAGIC, bytes of what follows, crc32 of what follows: TIME and the payload
 TIME = struct.Struct("<Q")  # of writing, ns since 1970
@@ -115,6 +120,7 @@ class DrawWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._segment = -1
+        self._stamp = 0
 
     def __enter__(self) -> Self:
         return self
@@ -128,11 +134,14 @@ class DrawWriter:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, PAYLOAD, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
             stream.write_table(table)
-        body = TIME.pack(time.time_ns()) + sink.getvalue().to_pybytes()
-        record = HEADER.pack(MAGIC, len(body), zlib.crc32(body)) + body
-        with no_space_is_an_error():
+        payload = sink.getvalue().to_pybytes()
+        # Stamp and write are one act: of two writers, whose stamp is earlier has written first.
+        with no_space_is_an_error(), _alone(self._folder):
             if self._segment < 0:
                 self._segment = _claim(self._folder)
+            self._stamp = max(time.time_ns(), self._stamp + 1)
+            body = TIME.pack(self._stamp) + payload
+            record = HEADER.pack(MAGIC, len(body), zlib.crc32(body)) + body
             try:
                 # A disk that is nearly full takes a part, and refuses the rest.
                 while record := record[os.write(self._segment, record) :]:
@@ -182,8 +191,20 @@ def _words(record: Path) -> tuple[str, str]:
         return "a store that lost its key.json", ""
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other writers of a store waiting."""
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.seg"), key=lambda segment: int(segment.stem))
+    found = [segment for segment in folder.glob("*.seg") if segment.stem.isdecimal()]
+    return sorted(found, key=lambda segment: int(segment.stem))
 
 
 def _claim(folder: Path) -> int:
@@ -213,11 +234,18 @@ def _unpacked(folder: Path, columns: list[str]) -> pl.DataFrame:
 
 
 def _records(segment: bytes) -> Iterator[tuple[int, memoryview]]:
-    """Yield the time and payload of a segment's records, up to the first that is not whole: its writer died there, or is at it."""
+    """Yield the time and payload of a segment's records, up to one that is cut off: its writer died there, or is at it.
+
+    A record before the end whose bytes are not those that were written is passed over: its draws are made again.
+    """
     rest = memoryview(segment)
     while len(rest) >= HEADER.size:
         magic, length, checksum = HEADER.unpack_from(rest)
         body, rest = rest[HEADER.size : HEADER.size + length], rest[HEADER.size + length :]
-        if magic != MAGIC or len(body) != length or zlib.crc32(body) != checksum:
+        if magic != MAGIC or len(body) != length:
             return
+        if zlib.crc32(body) != checksum:
+            if rest:
+                log.warning("a record of %s bytes in a draw store is damaged: its draws are made again", length)
+            continue
         yield TIME.unpack_from(body)[0], body[TIME.size :]

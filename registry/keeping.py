@@ -48,15 +48,14 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
     that are not listed, and the draws of models that are no longer there. What was pulled stays: no line could make it.
     """
     built = store.stamps()
-    work = [folder for folder in sorted(store.work.glob("*/")) if parse_id(_of_work(folder)) in built]
+    idle = [folder for folder in sorted(store.work.glob("*/")) if not store.is_busy(folder)]
+    work = [folder for folder in idle if parse_id(_of_work(folder)) in built]
     artifacts: list[ArtifactId] = []
     draws: list[Kept] = []
     if listed is not None:
         users = _users(store)
         artifacts = sorted(id for id in built if id not in listed and not _below(id, users) & listed and not _pulled(store, id))
-        work = [
-            folder for folder in sorted(store.work.glob("*/")) if folder in work or parse_id(_of_work(folder)) not in listed
-        ]
+        work = [folder for folder in idle if folder in work or parse_id(_of_work(folder)) not in listed]
         models = {stored.manifest.content for id in built if id not in artifacts and (stored := _readable(store, id))}
         draws = [kept for kept in stores(store.home) if kept.content and kept.content not in models]
     size = sum(map(_bytes, [*map(store.folder, artifacts), *work])) + sum(kept.bytes for kept in draws)

@@ -25,6 +25,7 @@ from registry.errors import Conflict, Corrupt, NotFound, OutOfResources, RftErro
 from registry.names import DEV, MAX_LENGTH, NAME, ArtifactId
 
 RECORD = "artifact.json"
+NO_SPACE = "the disk is full. Free some space (`rft gc` shows what can go) and run the command again."
 Kind = Literal["dataset", "model", "eval"]
 
 
@@ -296,6 +297,12 @@ class Store:
                     count += ours
         return count
 
+    def is_busy(self, folder: Path) -> bool:
+        """Return whether a training works in a folder of `work`."""
+        lock = folder.with_name(folder.name + ".lock")
+        with _try_lock(lock) as ours:
+            return lock.exists() and not ours
+
     def remove(self, id: ArtifactId) -> None:
         """Remove an artifact: it is renamed away first, so it is never half there.
 
@@ -426,9 +433,12 @@ def no_space_is_an_error() -> Iterator[None]:
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutOfResources(
-                "the disk is full. Free some space (`rft gc` shows what can go) and run the command again."
-            ) from error
+            raise OutOfResources(NO_SPACE) from error
+        raise
+    except Exception as error:
+        # Libraries written in other languages have errors of their own: those of safetensors and of torch's writer.
+        if "No space left on device" in str(error) or ("inline_container" in str(error) and "unexpected pos" in str(error)):
+            raise OutOfResources(NO_SPACE) from error
         raise
 
 

@@ -1,6 +1,7 @@
 """The draw store: what was acknowledged is there, once, whatever happened to the processes that wrote it."""
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -221,3 +222,40 @@ def test_writers_that_are_killed_lose_nothing_they_acknowledged(store, tmp_path)
             batches += 1
     assert batches > 50
     assert len(by_batch) - batches <= 7  # at most the last one of each was written and not yet acknowledged
+
+
+def test_of_two_writers_the_one_that_wrote_first_counts_even_if_the_other_began_earlier(store, monkeypatch):
+    """A writer that is held up between its stamp and its write must not come before one that wrote meanwhile."""
+    with store.writer() as slow, store.writer() as quick:
+        held, write = [], os.write
+
+        def interrupted(segment, data):
+            if not held:
+                held.append(True)
+                with pytest.raises(BlockingIOError):  # the other one waits for its turn
+                    fcntl.flock(os.open(store.folder / "lock", os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return write(segment, data)
+
+        monkeypatch.setattr(os, "write", interrupted)
+        slow.append(draws(["a"], text="slow"))
+        quick.append(draws(["a"], text="quick"))
+    assert held
+    assert store.read()["text"].to_list() == ["slow"]
+
+
+def test_a_clock_that_goes_back_does_not_change_the_order_of_a_writer(store, monkeypatch):
+    times = iter([2_000, 1_000])
+    monkeypatch.setattr(time, "time_ns", lambda: next(times))
+    fill(store, draws(["a"], text="first"), draws(["a"], text="second"))
+    assert store.read()["text"].to_list() == ["first"]
+
+
+def test_one_damaged_record_takes_no_other_with_it(store, caplog):
+    fill(store, *(draws([f"p{n}"]) for n in range(50)))
+    (segment,) = store.folder.glob("*.seg")
+    data = bytearray(segment.read_bytes())
+    data[40] ^= 1
+    segment.write_bytes(data)
+    (store.folder / "0000 copy.seg").write_bytes(b"")
+    assert store.read().height == 49
+    assert "is damaged: its draws are made again" in caplog.text

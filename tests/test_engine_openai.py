@@ -8,11 +8,14 @@ from itertools import count, pairwise
 
 import pytest
 from openai_server import Hangup, drawn, reply, serving
-from tiny_models import tiny_tokenizer
+from tiny_models import tiny_model, tiny_tokenizer
 
 from eval.engines import Request, Sampling
+from eval.engines.choice import open_engine
 from eval.engines.openai import OpenAIEngine
-from registry.errors import InputError, RemoteError
+from registry.errors import InputError, RemoteError, UsageError
+from registry.models import Model
+from registry.running import Options
 
 IN_FLIGHT = 8
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=24)
@@ -337,3 +340,35 @@ def test_closing_early_ends_what_is_in_flight(tokenizer, requests):
         missing = [request for request in requests if request.place not in {completion.place for completion in before}]
         assert len(before) + len(drawn_by(engine, missing)) == 40
     assert len(server.bodies) == 40 + 4
+
+
+def test_a_server_that_reads_less_than_the_model_is_refused_for_it_would_cut_draws(tokenizer, requests):
+    with serving(lambda body: reply(body, tokenizer)) as server:
+        server.models[:] = [{"id": "tiny", "object": "model", "max_model_len": 30}]
+        with opened(server, tokenizer, context=256) as engine, pytest.raises(InputError, match="Start it with room for"):
+            drawn_by(engine, requests)
+        room = len(requests[0].prompt) + 4
+        server.models[:] = [{"id": "tiny", "object": "model", "max_model_len": room}]
+        with opened(server, tokenizer, context=room) as engine:  # the model itself has room for no more
+            drawn_by(engine, requests[:1])
+    assert server.bodies[-1]["max_tokens"] == 4
+
+
+@pytest.mark.parametrize("ids", [[-1], [2**31], [2**63]])
+def test_token_ids_that_are_none_are_an_error_of_the_server(tokenizer, requests, ids):
+    def answer(body):
+        return reply(body, tokenizer) | {"choices": [{"text": "x", "finish_reason": "stop", "token_ids": ids}]}
+
+    with serving(answer) as server, opened(server, tokenizer) as engine, pytest.raises(RemoteError, match="token_ids"):
+        drawn_by(engine, requests)
+
+
+def test_an_address_that_is_none_is_said(tokenizer):
+    with pytest.raises(UsageError, match="is no address of a server"):
+        OpenAIEngine("http://HOST:PORT/v1", ["tiny"], tokenizer=tokenizer)
+
+
+def test_no_requests_at_once_is_refused(tokenizer, tmp_path):
+    model = Model("tiny@1", "0" * 64, tiny_model(tmp_path / "tiny"))
+    with pytest.raises(UsageError, match="RFT_CONCURRENCY is 0"):
+        open_engine(model, Options(engine="openai", base_url="http://127.0.0.1:1/v1", concurrency=0), tokenizer)

@@ -378,6 +378,14 @@ def test_a_model_whose_weights_are_not_numbers_is_refused(folder, tmp_path, samp
         complete(broken, requests_of(broken, 2), sampling)
 
 
+def test_scores_that_stop_being_numbers_later_are_refused_too(folder, tmp_path):
+    whole = TransformersEngine(folder)
+    first = complete(whole, requests_of(whole, 1), SAMPLED)[0].tokens[0]
+    broken = TransformersEngine(edited(folder, tmp_path, lambda w: w["model.embed_tokens.weight"][first].fill_(float("nan"))))
+    with pytest.raises(InputError, match="not numbers"):
+        complete(broken, requests_of(broken, 1), SAMPLED)
+
+
 def test_a_model_that_lacks_weights_is_refused(folder, tmp_path):
     half = edited(folder, tmp_path, lambda w: w.pop("model.layers.1.mlp.up_proj.weight"))
     with pytest.raises(InputError, match=r"lacks 1 of its weights \(model\.layers\.1\.mlp\.up_proj\.weight"):

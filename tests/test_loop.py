@@ -1,5 +1,6 @@
 """The paper's loop with a tiny real model, by catalog lines alone: SFT, sampling, rejection set, RFT from the base, scores."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -9,12 +10,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 from conftest import SIX
-from tiny_models import tiny_model
+from openai_server import reply, serving
+from tiny_models import tiny_model, tiny_tokenizer
 
 from eval.scaling import scaling
 from registry.errors import InputError
+from registry.keeping import garbage
 from registry.names import parse_id
 from registry.recipe import location_hash
+from registry.running import Options
 
 TRAIN = "epochs: 30, batch: 6, lr: 3.0e-3, prompt: plain, dtype: fp32"
 LINES = (
@@ -127,3 +131,49 @@ def test_draws_of_models_that_are_gone_can_be_collected(loop):
     assert "24 draws of sft@1" in rft("gc", "--unlisted", cwd=loop.folder).stdout
     rft("gc", "--unlisted", "--yes", cwd=loop.folder)
     assert list((loop.store.home / "draws").iterdir()) == []
+
+
+def test_two_ways_of_asking_one_model_are_two_rows_and_old_scores_are_none(loop):
+    tokenizer = tiny_tokenizer()
+
+    def answer(body):
+        text = "#### 15" if len(body["prompt"]) > 90 else "#### 36 or 15"
+        return reply(body, tokenizer, ids=False) | {"choices": [{"text": text, "finish_reason": "stop"}]}
+
+    for prompt in ("alpaca", "plain"):
+        params = f"k: 1, temperature: 0.0, max_tokens: 20, prompt: {prompt}"
+        loop.add(
+            f"g-{prompt}@1: {{builder: samples, inputs: [six@1, tiny@1], params: {{{params}}}}}",
+            f"score-{prompt}@1: {{eval: gsm8k, inputs: [six@1, g-{prompt}@1]}}",
+        )
+    with serving(answer, "tiny@1") as server:
+        options = Options(engine="openai", base_url=server.url)
+        loop.build("score-alpaca@1", "score-plain@1", options=options)
+    rows = scaling(loop.registry, [parse_id("tiny@1")])
+    assert [row.how.partition(",")[0] for row in rows] == ["prompt alpaca", "prompt plain"]
+    values = [
+        loop.made(f"score-{row.how.split()[1].strip(',')}@1").rows.filter(metric="maj1@1")["value"].item() for row in rows
+    ]
+    assert [row.maj1 for row in rows] == values
+    assert "prompt plain" in rft("models", cwd=loop.folder).stdout
+
+
+def test_a_training_that_runs_keeps_its_folder(loop):
+    loop.build("sft")
+    folder = loop.store.work / "sft@1.0123456789ab"
+    folder.mkdir(parents=True)
+    with open(f"{folder}.lock", "w") as lock:
+        assert garbage(loop.store, None).work == [folder]
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert garbage(loop.store, None).work == []
+
+
+def test_a_folder_that_was_an_artifact_becomes_a_plain_model(loop):
+    copied = loop.folder / "copied"
+    shutil.copytree(loop.folder / "tiny", copied)
+    for name in ("artifact.json", "hub.json"):
+        (copied / name).write_text("{}")
+    loop.add(f'copied@1: {{trainer: local, params: {{path: copied, sha256: "{location_hash(copied)}"}}}}')
+    loop.build("copied@1")
+    assert loop.store.damage(loop.stored("copied@1"), thorough=True) is None
+    assert not (loop.stored("copied@1").folder / "hub.json").exists()

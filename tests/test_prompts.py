@@ -256,3 +256,15 @@ def test_a_broken_tokenizer_is_named(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"version": "1.0"')
     with pytest.raises(InputError, match=r"m@1: the tokenizer in .* cannot be read"):
         load_tokenizer(tmp_path, "m@1")
+
+
+def test_a_special_token_in_a_question_is_only_text_whatever_its_name(tmp_path):
+    from tokenizers import AddedToken
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens([AddedToken("<|turn|>", special=True)])
+    tokenizer.save_pretrained(tmp_path)
+    tokenizer = load_tokenizer(tmp_path, "tiny@1")
+    turn = tokenizer.convert_tokens_to_ids("<|turn|>")
+    [ids] = Prompt("<|turn|>user\n", "<|turn|>", writes_special=True).encode(tokenizer, ["How many <|turn|> are there?"])
+    assert ids.count(turn) == 2

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import SIX
-from tiny_models import tiny_model
+from tiny_models import tiny_model, tiny_tokenizer
 
 from builders.story_problems import build as story_problems
 from eval.prompts import TEMPLATES, Prompt, load_tokenizer
@@ -139,6 +139,37 @@ def test_rows_without_a_response_and_too_long_prompts_are_refused(tune, read):
 def test_that_no_row_is_left_is_an_error(tune, response):
     with pytest.raises(InputError, match=r"some@1: none of 1 rows has a response and a prompt of less than 8 tokens"):
         tune(questions(("What is the question?", response)), max_length=8)
+
+
+def broken_base(folder: Path, damage: str) -> Model:
+    """Return a tiny model of which something is missing."""
+    from safetensors.torch import load_file, save_file
+
+    made = tiny_model(folder)
+    if damage == "lacks weights":
+        weights = load_file(made / WEIGHTS)
+        del weights["lm_head.weight"]
+        save_file(weights, made / WEIGHTS, {"format": "pt"})
+    elif damage == "cut off":
+        (made / WEIGHTS).write_bytes((made / WEIGHTS).read_bytes()[:-100])
+    else:
+        tiny_tokenizer(vocab=500, texts=[f"x {n} y" for n in range(900)] + [row["question"] for row in SIX]).save_pretrained(
+            made
+        )
+    return Model("broken@1", "0" * 64, made)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("lacks weights", "lacks 1 of its weights"),
+        ("cut off", "transformers cannot load the model"),
+        ("other tokenizer", "They are not of one model"),
+    ],
+)
+def test_a_base_that_is_not_whole_cannot_be_tuned(tmp_path, tune, damage, says):
+    with pytest.raises(InputError, match=says):
+        tune(SIX_ROWS, model=broken_base(tmp_path / "broken", damage))
 
 
 def test_a_model_without_a_tokenizer_cannot_be_tuned(tmp_path, tune):

@@ -1,5 +1,6 @@
 """The store: an artifact is whole or absent, whoever writes, reads, dies or damages files meanwhile."""
 
+import errno
 import json
 import os
 import random
@@ -18,9 +19,9 @@ from conftest import IDS, SIX, Made, Workspace, samples_of
 from processes import manifest, register
 
 from registry.access import open_registry
-from registry.errors import Conflict, Corrupt, InputError, NotFound
+from registry.errors import Conflict, Corrupt, InputError, NotFound, OutOfResources
 from registry.names import parse_id
-from registry.store import Store
+from registry.store import Store, no_space_is_an_error
 
 SCRIPT = Path(__file__).with_name("processes.py")
 Make = Callable[..., Made]
@@ -654,3 +655,19 @@ def test_the_six_questions_are_stored_as_they_were_given(workspace: Workspace) -
     assert rows["response"].to_list() == [row["answer"] for row in SIX]
     assert rows["answer"].to_list() == ["15", "36", "15", "900", "210", "10"]
     assert rows["source_row"].to_list() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        Exception("I/O error: No space left on device (os error 28)"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0"),
+    ],
+    ids=["the system's", "of safetensors", "of torch"],
+)
+def test_a_full_disk_is_known_by_whatever_a_library_says_of_it(error: Exception) -> None:
+    with pytest.raises(OutOfResources, match="the disk is full"), no_space_is_an_error():
+        raise error
+    with pytest.raises(RuntimeError, match="something else"), no_space_is_an_error():
+        raise RuntimeError("something else")

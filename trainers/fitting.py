@@ -22,9 +22,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from eval.engines.transformers import check_whole
 from registry.errors import InputError, OutOfResources
 from registry.rows import LOSS
 from registry.running import Options, Run
@@ -75,9 +77,19 @@ class Fitted:
 
 
 def load(folder: Path) -> PreTrainedModel:
-    """Return the causal language model in a folder, in fp32: what is trained is always the master weights."""
+    """Return the causal language model in a folder, in fp32: what is trained is always the master weights.
+
+    Raises InputError if it cannot be loaded whole.
+    """
     transformers_logging.disable_progress_bar()
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"transformers cannot load the model in {folder}: {error}") from error
+    check_whole(found, folder)
+    return model
 
 
 def fit(
@@ -89,6 +101,9 @@ def fit(
     taken at the end and some times before. Raises InputError if a batch cannot be shared by the processes there are or
     the loss is no longer a number, OutOfResources if a device runs out of memory.
     """
+    largest = max((max(row.ids) for row in rows), default=0)
+    if largest >= (known := model.get_input_embeddings().num_embeddings):
+        raise InputError(f"the tokenizer gives the token {largest}, and the model knows {known}. They are not of one model.")
     arguments = _arguments(recipe, run)
     lengths = np.array([len(row.ids) for row in rows])
     order = arrange(lengths, recipe.epochs, recipe.batch, recipe.seed)
@@ -389,8 +404,10 @@ def last_checkpoint(work: Path, tidy: bool = True) -> Path | None:
 
 
 def _is_complete(checkpoint: Path) -> bool:
-    mark = checkpoint / MARK
-    return mark.exists() and json.loads(mark.read_bytes())["files"] == _sizes(checkpoint)
+    try:
+        return bool(json.loads((checkpoint / MARK).read_bytes())["files"] == _sizes(checkpoint))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _sizes(checkpoint: Path) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Gt
 
 from registry.errors import RemoteError
-from registry.hub import Revision, files_at, snapshot
+from registry.hub import Repo, Revision, files_at, snapshot
 from registry.models import HubFiles, Trained
 from registry.rows import Licence
 from registry.store import files_in
@@ -20,7 +20,7 @@ OTHERS = (".json", ".model", ".txt", ".jinja", ".py")
 
 def train(
     *,
-    repo: str,
+    repo: Repo,
     revision: Revision,
     loss: Annotated[float, Gt(0)] | None = None,
     loss_source: str | None = None,

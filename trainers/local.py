@@ -7,10 +7,11 @@ from typing import Annotated, cast
 from annotated_types import Gt
 
 from registry.errors import InputError
-from registry.models import Trained
+from registry.models import BESIDE, Trained
 from registry.recipe import Folder
 from registry.rows import Input, Licence
 from registry.running import Run
+from registry.store import RECORD
 
 EDITION = 1
 
@@ -24,7 +25,7 @@ def train(
     licence: Licence | None = None,
     run: Run,
 ) -> Trained:
-    """Copy the folder's files.
+    """Copy the folder's files, without those that an artifact has beside a model's own.
 
     `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `licence` is the model's own.
 
@@ -34,7 +35,10 @@ def train(
     folder = cast(Path, path)
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder.name} has no config.json, so it is no model that transformers can load. Name its folder.")
-    shutil.copytree(folder, run.folder, dirs_exist_ok=True)
+    ours = {RECORD, *BESIDE}  # of a folder that was an artifact somewhere
+    shutil.copytree(
+        folder, run.folder, dirs_exist_ok=True, ignore=lambda at, names: ours & {*names} if Path(at) == folder else ()
+    )
     return Trained(known_loss(loss, loss_source))
 
 

@@ -23,14 +23,20 @@ def open_engine(model: Model, options: Options, tokenizer: Any) -> Engine:
     if name == "openai":
         if not options.base_url:
             raise UsageError("the engine openai needs the server's address: --base-url http://HOST:PORT/v1, or RFT_BASE_URL.")
+        if options.concurrency < 1:
+            raise UsageError("RFT_CONCURRENCY is 0: no request could be sent. 64 is the default.")
+        from transformers import AutoConfig
+
         from eval.engines.openai import OpenAIEngine
 
+        config = AutoConfig.from_pretrained(model.folder).get_text_config()
         served_as = [model.id, model.id.partition("@")[0], str(model.folder)]
         return OpenAIEngine(
             options.base_url,
             served_as,
             served_model=options.served_model,
             tokenizer=tokenizer,
+            context=getattr(config, "max_position_embeddings", None),
             concurrency=options.concurrency,
         )
     if name == "vllm":

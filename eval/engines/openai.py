@@ -7,7 +7,7 @@ refuses ids or unknown fields gets text, or no such fields, from then on; which 
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -44,7 +44,7 @@ class Served(BaseModel):
 class Choice(BaseModel):
     text: str
     finish_reason: Literal["stop", "length"]
-    token_ids: list[int] | None = Field(None, min_length=1)
+    token_ids: list[Annotated[int, Field(ge=0, lt=2**31)]] | None = Field(None, min_length=1)
 
 
 class Answer(BaseModel):
@@ -58,7 +58,8 @@ class Refused(Exception):
 class OpenAIEngine:
     """A client of the server at `base_url` (http://host:8000/v1), with at most `concurrency` requests at once.
 
-    It asks for `served_model`, or else for the first of `model_names` that is served. A Completion's tokens are empty where
+    It asks for `served_model`, or else for the first of `model_names` that is served. `context`: how many tokens the model can
+    read, prompt and answer (None: any number); a server with room for less is refused. A Completion's tokens are empty where
     the server does not tell them. `timeout`: seconds an answer may take (0: 120, and one for each token of max_tokens);
     a request that fails in a way that may pass is sent again, `retries` times, with longer and longer pauses.
     Raises UsageError if the package openai is missing, RemoteError if the server does not answer, InputError if it does
@@ -74,6 +75,7 @@ class OpenAIEngine:
         *,
         served_model: str = "",
         tokenizer: Any,
+        context: int | None = None,
         concurrency: int = 64,
         api_key: str = "",
         timeout: float = 0.0,
@@ -87,9 +89,12 @@ class OpenAIEngine:
             ) from error
         self._url, self._tokenizer, self._concurrency, self._timeout = base_url, tokenizer, concurrency, timeout
         self._form: Form | None = None
-        self._client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=api_key or os.environ.get("OPENAI_API_KEY") or "none", max_retries=retries
-        )
+        self._context = context
+        key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
+        try:
+            self._client = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=retries)
+        except Exception as error:  # of the HTTP library, whichever it is
+            raise UsageError(f"{base_url!r} is no address of a server ({error}). Write http://HOST:PORT/v1.") from error
         self._loop = Loop()
         try:
             self._model = self._find(model_names, served_model)
@@ -153,13 +158,13 @@ class OpenAIEngine:
     async def _ask(self, request: Request, sampling: Sampling, form: Form) -> Completion:
         import openai
 
-        most = sampling.max_tokens
-        if self._model.max_model_len:
-            most = min(most, self._model.max_model_len - len(request.prompt))
-        if most < 1:
+        prompt = len(request.prompt)
+        most = min(sampling.max_tokens, self._context - prompt) if self._context else sampling.max_tokens
+        if self._model.max_model_len and self._model.max_model_len - prompt < most:
+            # A server that reads less than the model would cut draws that count as the model's own.
             raise InputError(
-                f"The prompt of draw {request.place} has {len(request.prompt)} tokens; the server at {self._url} reads "
-                f"{self._model.max_model_len} with the answer."
+                f"The prompt of draw {request.place} has {prompt} tokens and its answer may have {most}; the server at {self._url} "
+                f"reads {self._model.max_model_len} in all. Start it with room for {prompt + most} (vLLM: --max-model-len)."
             )
         try:
             reply = await self._client.completions.with_raw_response.create(

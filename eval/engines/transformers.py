@@ -8,7 +8,7 @@ seed, the step and the token, so it depends neither on the other rows of a batch
 import gc
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -129,7 +129,7 @@ class TransformersEngine:
         from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
         def check(ids: "torch.Tensor", scores: "torch.Tensor") -> "torch.Tensor":
-            if ids.shape[1] == width and scores.isnan().any():
+            if scores.isnan().any():
                 raise InputError(f"The scores of the model in {self.folder} are not numbers (NaN): its weights are broken.")
             return scores
 
@@ -176,6 +176,7 @@ class TransformersEngine:
         return args, inputs
 
     def _load(self, dtype: str) -> Any:
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
 
         try:
@@ -184,13 +185,9 @@ class TransformersEngine:
                     self.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, output_loading_info=True
                 )
                 model = model.to(self.device).eval()
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise InputError(f"transformers cannot load the model in {self.folder}: {error}") from error
-        if missing := sorted(found["missing_keys"]):
-            raise InputError(
-                f"The model in {self.folder} lacks {len(missing)} of its weights ({', '.join(missing[:3])}, ...), which "
-                "transformers would fill with random numbers. Get the whole checkpoint."
-            )
+        check_whole(found, self.folder)
         return model
 
     @contextmanager
@@ -260,3 +257,12 @@ def _eos_ids(*given: int | list[int] | None) -> list[int]:
     """Return the end-of-sequence tokens that the model's generation config and the tokenizer name, each once."""
     ids = [token for some in given for token in (some if isinstance(some, list) else [some]) if token is not None]
     return list(dict.fromkeys(ids))
+
+
+def check_whole(found: Mapping[str, Any], folder: Path) -> None:
+    """Raise InputError if a checkpoint lacks weights, by what transformers says of its loading (`output_loading_info`)."""
+    if missing := sorted(found["missing_keys"]):
+        raise InputError(
+            f"The model in {folder} lacks {len(missing)} of its weights ({', '.join(missing[:3])}, ...), which transformers would "
+            "fill with random numbers. Get the whole checkpoint."
+        )

@@ -93,7 +93,7 @@ def license_note(card: str, published: Sequence[Published]) -> str:
     """Return what to say of a license that was written into the card by hand and is not the sources'; else an empty string."""
     from huggingface_hub import DatasetCard
 
-    said = DatasetCard(card, ignore_metadata_errors=True).data.license
+    said = DatasetCard(card, ignore_metadata_errors=True).data.get("license")
     ours = hub_license([term for p in published for term in p.terms])
     if not isinstance(said, str) or ours == said:
         return ""
