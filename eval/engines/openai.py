@@ -59,7 +59,7 @@ class OpenAIEngine:
     """A client of the server at `base_url` (http://host:8000/v1), with at most `concurrency` requests at once.
 
     It asks for `served_model`, or else for the first of `model_names` that is served. `context`: how many tokens the model can
-    read, prompt and answer (None: any number); a server with room for less is refused. A Completion's tokens are empty where
+    read, prompt and answer (None: as many as the server says); a server with room for less is refused. A Completion's tokens are empty where
     the server does not tell them. `timeout`: seconds an answer may take (0: 120, and one for each token of max_tokens);
     a request that fails in a way that may pass is sent again, `retries` times, with longer and longer pauses.
     Raises UsageError if the package openai is missing, RemoteError if the server does not answer, InputError if it does
@@ -158,13 +158,16 @@ class OpenAIEngine:
     async def _ask(self, request: Request, sampling: Sampling, form: Form) -> Completion:
         import openai
 
-        prompt = len(request.prompt)
-        most = min(sampling.max_tokens, self._context - prompt) if self._context else sampling.max_tokens
-        if self._model.max_model_len and self._model.max_model_len - prompt < most:
+        prompt, served = len(request.prompt), self._model.max_model_len
+        room = self._context or served  # of the model itself, if it is known
+        most = min(sampling.max_tokens, room - prompt) if room else sampling.max_tokens
+        if most < 1:
+            raise InputError(f"The prompt of draw {request.place} has {prompt} tokens; the model reads {room} with the answer.")
+        if served and served - prompt < most:
             # A server that reads less than the model would cut draws that count as the model's own.
             raise InputError(
                 f"The prompt of draw {request.place} has {prompt} tokens and its answer may have {most}; the server at {self._url} "
-                f"reads {self._model.max_model_len} in all. Start it with room for {prompt + most} (vLLM: --max-model-len)."
+                f"reads {served} in all. Start it with room for {prompt + most} (vLLM: --max-model-len)."
             )
         try:
             reply = await self._client.completions.with_raw_response.create(
