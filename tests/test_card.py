@@ -26,11 +26,11 @@ from registry import open_registry
 from registry.errors import InputError
 from registry.lineage import ancestors
 from registry.publish import Finding
-from registry.publish.card import MEANING, TABLES, Published, markdown, readme
+from registry.publish.card import MEANING, Published, markdown, readme
 from registry.publish.contamination import Compared
 from registry.publish.licences import Term
 from registry.publish.pictures import BOX, CHARACTERS, GAP, LANE, _layers, _reduced, _words, lay_out, lineage_width, pictures
-from registry.rows import ROW_SHAPES
+from registry.rows import ROW_SHAPES, TABLES
 from registry.statistics import statistics
 from registry.store import InputRecord, Manifest
 from registry.text import escaped

@@ -29,7 +29,7 @@ from registry.publish.contamination import Compared
 from registry.publish.licences import OTHER, Term, hub_license
 from registry.publish.merge import merged
 from registry.publish.pictures import HISTOGRAM, lineage_width
-from registry.rows import DROPS, PATH_STATS, ROW_SHAPES, VERDICTS, Shape, type_names
+from registry.rows import ROW_SHAPES, TABLES, Shape, type_names
 from registry.statistics import Statistics
 from registry.store import Manifest
 from registry.text import cell, escaped, number
@@ -153,7 +153,6 @@ def _tags(m: Manifest) -> list[str]:
 
 # -- the section of an artifact -------------------------------------------------------------------------------------------
 
-TABLES = {"verdicts": VERDICTS, "path_stats": PATH_STATS, "drops": DROPS}
 HOLDS = {
     "verdicts": "every sample, with its verdict",
     "path_stats": "counts of each question",

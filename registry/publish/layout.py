@@ -28,11 +28,11 @@ from registry.publish.card import Published
 from registry.publish.check import Checked
 from registry.publish.pictures import pictures
 from registry.publish.repository import File
+from registry.rows import TABLES
 from registry.statistics import Statistics, statistics
 from registry.store import RECORD
 
 ANCESTORS, LINES, PUBLICATION, STATISTICS = "ancestors.jsonl", "catalog.yaml", "publication.json", "statistics.parquet"
-TABLES = ("verdicts.parquet", "path_stats.parquet", "drops.parquet")
 STATISTICS_CONFIG = "statistics"
 ROWS = re.compile(r"(train|validation|test)-00000-of-00001\.parquet")
 
@@ -85,11 +85,11 @@ def configs(name: str, split: str, paths: Iterable[str]) -> dict[str, list[dict[
         file = path.removeprefix(f"{name}/")
         if ROWS.fullmatch(file):
             found[name] = [{"split": split, "path": path}]
-        elif file in TABLES:
-            found[f"{name}_{file.removesuffix('.parquet')}"] = [{"split": split, "path": path}]
+        elif (table := file.removesuffix(".parquet")) in TABLES:
+            found[f"{name}_{table}"] = [{"split": split, "path": path}]
         elif file == STATISTICS:
             found[STATISTICS_CONFIG] = [{"split": "train", "path": f"*/{STATISTICS}"}]
-    order = [name, *(f"{name}_{table.removesuffix('.parquet')}" for table in TABLES), STATISTICS_CONFIG]
+    order = [name, *(f"{name}_{table}" for table in TABLES), STATISTICS_CONFIG]
     return {config: found[config] for config in order if config in found}
 
 
