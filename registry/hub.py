@@ -1,7 +1,7 @@
 """Pinned snapshots of the Hugging Face Hub, read from its cache where they are there; and which of its failures pass."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +22,17 @@ class Differs(Exception):
 
 class Broken(Exception):
     """An upload or a download broke off, as the Hub's client says by a RuntimeError."""
+
+
+@contextmanager
+def broken_off() -> Iterator[None]:
+    """Raise Broken, or what was behind it, where the client raises RuntimeError: on an LFS upload, and on anything with xet."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, RuntimeError):
+            raise error.__cause__ from error
+        raise Broken(str(error)) from error
 
 
 def worth_another_look(error: Exception) -> bool | float:
@@ -75,9 +86,9 @@ def snapshot(repo: str, revision: str, patterns: Sequence[str], *, kind: Literal
         pass
     try:
         for attempt in tries(attempts=3):
-            with attempt:
+            with attempt, broken_off():
                 folder = at(False)
-    except (OSError, httpx2.HTTPError) as error:
+    except (OSError, Broken, httpx2.HTTPError) as error:
         raise RemoteError(
             f"{repo} at {revision[:12]} could not be loaded: {said(error)}. Check the network and the revision; once loaded, it is read from the cache."
         ) from error

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import stamina
 from hub import serving
 from tiny_models import tiny_model
 
-from registry.errors import CatalogError, Conflict, Corrupt, InputError, NotFound
+from registry.errors import CatalogError, Conflict, Corrupt, InputError, NotFound, RemoteError
+from registry.hub import snapshot
 from registry.models import Model, files_hash, open_model
 from registry.names import parse_id
 from registry.recipe import location_hash
@@ -130,6 +132,21 @@ def test_a_model_of_the_hub_stays_in_its_cache_and_is_fetched_again_when_it_is_g
     broken = run(sys.executable, "-c", script, local.store.home)
     assert "Corrupt" in broken.stderr
     assert "model.safetensors has other bytes than were written" in broken.stderr
+
+
+def test_a_download_that_breaks_off_in_the_clients_own_words_is_tried_again_and_then_an_error(monkeypatch):
+    tried = []
+
+    def broken(*words, local_files_only=False, **more):
+        if local_files_only:
+            raise FileNotFoundError
+        tried.append(words)
+        raise RuntimeError("Task error: File reconstruction error")  # as with xet, which no server here speaks
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
+    with stamina.set_testing(True, attempts=3), pytest.raises(RemoteError, match="could not be loaded: Task error"):
+        snapshot("someone/model", "c" * 40, ["*.json"], kind="model")
+    assert len(tried) == 3
 
 
 def test_a_hub_that_does_not_answer_is_an_error_of_the_network(local, tmp_path):

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from registry.errors import InputError, RemoteError, UsageError
-from registry.hub import Broken, Differs, said
+from registry.hub import Broken, Differs, broken_off, said
 from registry.store import no_space_is_an_error, sha256_file
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Repository:
     def _download(self, path: str, revision: str, folder: Path) -> Path:
         from huggingface_hub import hf_hub_download
 
-        with _broken():
+        with broken_off():
             return Path(hf_hub_download(self.name, path, repo_type="dataset", revision=revision, cache_dir=folder))
 
     def commit(self, files: Sequence[File], gone: Sequence[str], parent: str, message: str) -> str:
@@ -123,7 +123,7 @@ class Repository:
 
         add = [CommitOperationAdd(file.path, file.source) for file in files]
         take = [CommitOperationDelete(path) for path in gone]
-        with _broken():
+        with broken_off():
             done = self._api.create_commit(
                 self.name,
                 [*add, *take],
@@ -145,17 +145,6 @@ class Repository:
     def tag(self, name: str, revision: str) -> None:
         """Put a tag on a commit; the Hub's error says if there is one of that name."""
         self._api.create_tag(self.name, tag=name, revision=revision, repo_type="dataset")
-
-
-@contextmanager
-def _broken() -> Iterator[None]:
-    """Raise Broken, or what was behind it, where the client raises RuntimeError: on an LFS upload, and on anything with xet."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, RuntimeError):
-            raise error.__cause__ from error
-        raise Broken(str(error)) from error
 
 
 def check_repository(name: str) -> None:
