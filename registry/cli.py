@@ -124,6 +124,13 @@ def say(text: str) -> None:
     print(escaped(text), file=sys.stderr)
 
 
+class Said(logging.Handler):
+    """Says what is logged, beside the progress of a build."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"note: {record.getMessage()}")
+
+
 def print_json(value: Any) -> None:
     print(json_module.dumps(value, ensure_ascii=False, indent=1, default=_as_json))
 
@@ -233,8 +240,10 @@ def build(
     if swept := store.sweep():
         say(f"removed what {swept} interrupted build{'s' * (swept > 1)} left behind")
     keep_log(store)
-    done: list[dict[str, Any]] = []
     quiet = quiet or rank() > 0  # of processes that a launcher started, one speaks
+    if not quiet:
+        logging.getLogger("rft").addHandler(Said(logging.WARNING))
+    done: list[dict[str, Any]] = []
     for place, step in enumerate(todo, 1):
         try:
             with bar(f"{step.id}", quiet=quiet) as progress:

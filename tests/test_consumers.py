@@ -86,7 +86,8 @@ def trl_sft(command: str) -> str:
 
     words = command.removeprefix("trl sft ").split()
     *parsed, unknown = make_parser(prog="trl sft").parse_args_and_config(
-        [*words, "--use_cpu", "--max_steps", "1", "--gradient_accumulation_steps", "1"], return_remaining_strings=True
+        [*words, "--use_cpu", "--bf16", "false", "--max_steps", "1", "--gradient_accumulation_steps", "1"],
+        return_remaining_strings=True,
     )
     assert unknown == []
     main(*parsed)

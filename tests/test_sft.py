@@ -287,7 +287,7 @@ def test_a_line_of_the_catalog_becomes_a_model_with_its_loss_and_drops_as_views(
         f'tiny@1: {{trainer: local, params: {{path: tiny, sha256: "{location_hash(base.folder)}", loss: 1.5}}}}',
         "seven@1: {builder: questions_file, params: {path: seven.jsonl, sha256: ?}}",
         "six-tuned@1: {trainer: sft, inputs: [tiny@1, six@1], params: {batch: 2, lr: 1.0e-3, prompt: plain, dtype: fp32}}",
-        "seven-tuned@1: {trainer: sft, inputs: [tiny@1, seven@1], params: {batch: 2, prompt: plain, max_length: 150}}",
+        "seven-tuned@1: {trainer: sft, inputs: [tiny@1, seven@1], params: {batch: 2, prompt: plain, dtype: fp32, max_length: 150}}",
     )
     workspace.build("six-tuned", "seven-tuned")
     manifest = workspace.stored("six-tuned@1").manifest

@@ -27,6 +27,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PrinterCallback,
 from transformers.utils import logging as transformers_logging
 
 from eval.engines.transformers import check_whole
+from eval.precision import warn_if_emulated
 from registry.errors import InputError, OutOfResources
 from registry.rows import LOSS
 from registry.running import Options, Run
@@ -105,6 +106,8 @@ def fit(
     if largest >= (known := model.get_input_embeddings().num_embeddings):
         raise InputError(f"the tokenizer gives the token {largest}, and the model knows {known}. They are not of one model.")
     arguments = _arguments(recipe, run)
+    if arguments.device.type == "cpu":
+        warn_if_emulated(DTYPES[recipe.dtype], model.config.hidden_size, "training")
     lengths = np.array([len(row.ids) for row in rows])
     order = arrange(lengths, recipe.epochs, recipe.batch, recipe.seed)
     plan = Plan(order, lengths, _cut(order, lengths, recipe, run.options, arguments, model))

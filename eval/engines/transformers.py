@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.engines import Completion, Request, Sampling
 from eval.engines.flight import before
+from eval.precision import warn_if_emulated
 from eval.prompts import Tokenizer, load_tokenizer
 from registry.errors import InputError, OutOfResources
 
@@ -49,6 +50,8 @@ class TransformersEngine:
         self.tokenizer = load_tokenizer(folder, str(folder))
         self.model = self._load(dtype or ("auto" if self.device == "cuda" else "float32"))
         self.config = self.model.config.get_text_config()
+        if self.device == "cpu":
+            warn_if_emulated(self.model.dtype, self.config.hidden_size, "sampling")
         self.context = getattr(self.config, "max_position_embeddings", None)  # some models have no end to their positions
         self.eos = _eos_ids(self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id)
         # generate() would take what a checkpoint recommends (top_k, a repetition penalty) wherever Sampling says nothing.
