@@ -21,9 +21,9 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # CPU time is then that of the work alon
 
 import polars as pl
 
-from eval import equations
-from eval.answers import Mode, read_answers
-from eval.paths import read_paths
+from eval.grading import equations
+from eval.grading.answers import Mode, read_answers
+from eval.grading.paths import read_paths
 
 STRINGS = 500_000
 BOUND = 50.0  # ms of CPU for one string, all four readings together

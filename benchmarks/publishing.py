@@ -4,7 +4,7 @@
     python -m benchmarks.publishing --check             exit code 1 if it takes 10 s or more
 
 The data is made up (benchmarks/stories.py): 7,473 questions, two models with 14 samples each, all right ones pooled, and 1,319 test
-questions of the same kind. The Hub is that of tests/hub.py, in a process of its own.
+questions of the same kind. The Hub is that of tests/fakehub, in a process of its own.
 - push: checks, statistics, pictures, card, one commit, every file read back, the tag.
 - baseline: `huggingface_hub.HfApi.create_commit` with the same files, and nothing else.
 """
@@ -24,7 +24,7 @@ TESTS = 1_319
 MOST = 10.0  # seconds
 ROOT = Path(__file__).parent.parent
 REPO = "someone/family"
-SERVE = "import sys; sys.path.insert(0, {tests!r}); from hub import running, environment; from pathlib import Path; import json, time\n"
+SERVE = "from tests.fakehub import running, environment; from pathlib import Path; import json, time\n"
 SERVE += "with running(page=1000) as hub: print(json.dumps(environment(hub, Path({home!r}))), flush=True); time.sleep(3600)"
 LINES = """\
 datasets:
@@ -40,7 +40,7 @@ datasets:
 
 def prepare(folder: Path) -> None:
     """Write the data and the catalog, and build the union."""
-    from registry.store import sha256_file
+    from registry.store.store import sha256_file
 
     told = stories(QUESTIONS + TESTS, seed=3)
     train, exam = told[:QUESTIONS], told[QUESTIONS:]
@@ -62,12 +62,12 @@ def seconds(script: str) -> float:
 
 
 PUSH = """
-from registry import catalog
-from registry.access import Registry
+from registry.catalog import read as catalog
+from registry.query.api import Registry
 from registry.names import parse_id
-from registry.publish.check import check
-from registry.publish.layout import lay_out
-from registry.publish.push import push
+from rft.publish.gate.check import check
+from rft.publish.remote.layout import lay_out
+from rft.publish.remote.push import push
 from pathlib import Path
 folder = Path({folder!r})
 found = check(Registry(folder / ".rft"), catalog.read(folder / "catalog.yaml"), [parse_id("union@1")], overrides=["contamination/*"])
@@ -97,7 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        serve = SERVE.format(tests=str(ROOT / "tests"), home=str(folder / "hf"))
+        serve = SERVE.format(home=str(folder / "hf"))
         with subprocess.Popen([sys.executable, "-c", serve], stdout=subprocess.PIPE, text=True) as server:
             try:
                 assert server.stdout is not None

@@ -117,12 +117,12 @@ def _sha256(file: Path) -> str:
 
 def _build(folder: Path, home: Path, *names: str, workers: int = 0) -> dict[str, float]:
     """Build lines of the catalog as `rft build` does; return the seconds of each."""
-    from registry import catalog
+    from registry.build.build import build
+    from registry.catalog import read as catalog
+    from registry.catalog.plan import plan
+    from registry.maker import Options
     from registry.names import parse_id
-    from registry.plan import plan
-    from registry.run import build
-    from registry.running import Options
-    from registry.store import Store
+    from registry.store.store import Store
 
     lines, store = catalog.read(folder / "catalog.yaml"), Store(home)
     steps = plan(lines, store)
@@ -160,14 +160,14 @@ def rejection(folder: Path) -> dict[str, Any]:
 
 
 STAGES = {  # what is timed: the functions, wherever they are used
-    "reading the samples": ("registry.run:_span",),
-    "answers": ("eval.answers:read_answers",),
-    "comparing answers": ("eval.answers:is_right",),
-    "equations and paths": ("eval.paths:read_paths",),
-    "choosing (edit distances)": ("eval.selection:keep",),
-    "counting paths": ("eval.paths:count_paths",),
-    "writing and hashing": ("registry.run:Writer.write", "registry.run:Writer.close"),
-    "file hashes and fsync": ("registry.store:Draft.files", "registry.store:Draft.publish"),
+    "reading the samples": ("registry.build.build:_span",),
+    "answers": ("eval.grading.answers:read_answers",),
+    "comparing answers": ("eval.grading.answers:is_right",),
+    "equations and paths": ("eval.grading.paths:read_paths",),
+    "choosing (edit distances)": ("builders._selection:keep",),
+    "counting paths": ("eval.grading.paths:count_paths",),
+    "writing and hashing": ("registry.build.build:Writer.write", "registry.build.build:Writer.close"),
+    "file hashes and fsync": ("registry.store.store:Draft.files", "registry.store.store:Draft.publish"),
 }
 
 
@@ -190,7 +190,7 @@ def stages(folder: Path) -> dict[str, Any]:
             original = getattr(owner, name)
             timed = _timed(original, clock, stage)
             setattr(owner, name, timed)
-            for other in list(sys.modules.values()):  # `from eval.answers import read_answers` made names of their own
+            for other in list(sys.modules.values()):  # `from eval.grading.answers import read_answers` made names of their own
                 if getattr(other, name, None) is original:
                     setattr(other, name, timed)
     home = folder / "home-of-stages"

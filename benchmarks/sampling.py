@@ -19,11 +19,11 @@ import polars as pl
 
 from builders.samples import build
 from builders.story_problems import build as story_problems
-from eval.engines import Completion, Engine, Request, Sampling
-from eval.engines.transformers import TransformersEngine
-from eval.prompts import TEMPLATES
-from registry.models import Model
-from registry.running import Run
+from inference.engines import Completion, Engine, Request, Sampling
+from inference.engines.transformers import TransformersEngine
+from inference.prompts import TEMPLATES
+from registry.maker import Run
+from registry.store.models import Model
 
 MOST = 1.05  # seconds of build() for each second of the engine
 TIMES = 3

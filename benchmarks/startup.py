@@ -49,10 +49,11 @@ def fill(folder: Path, home: Path, artifacts: int) -> None:
     """Register the lines of the catalog, and more artifacts of made-up lines until there are `artifacts`; all have the same rows."""
     import polars as pl
 
-    from registry import catalog, store
+    from registry.catalog import read as catalog
+    from registry.catalog.bind import recorded
+    from registry.catalog.plan import plan
     from registry.names import ArtifactId
-    from registry.plan import plan
-    from registry.recipe import recorded
+    from registry.store.store import store
 
     store._sync = lambda path: None  # nothing here must survive a power cut
     rows = folder / "rows.parquet"

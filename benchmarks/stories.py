@@ -1157,7 +1157,7 @@ def measure(questions: int, samples: int) -> dict[str, float]:
     """Return what is in generated data of that size, read as the paper's script reads it, and the seconds it took to make."""
     import polars as pl
 
-    from eval.grade import grade
+    from eval.grading.grade import grade
 
     started = time.process_time()
     told = stories(questions)

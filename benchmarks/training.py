@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from builders.story_problems import build as story_problems
-from eval.prompts import TEMPLATES, load_tokenizer
-from registry.models import Model
+from inference.prompts import TEMPLATES, load_tokenizer
+from registry.maker import Options, Run
 from registry.rows import Input
-from registry.running import Options, Run
+from registry.store.models import Model
 
 LEAST = 1.0  # useful tokens a second of ours for each of the better plain one
 TIMES = 3

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.engines.vllm import ENVIRONMENT
+from inference.engines.vllm import ENVIRONMENT
 
 PROMPT, VOCABULARY = 64, 32_000  # tokens of a prompt, and to choose from
 TEMPERATURE = 0.7

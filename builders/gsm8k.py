@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-from eval.answers import read_answers
+from eval.grading.answers import read_answers
 from registry.errors import InputError
-from registry.hub import Repo, Revision, snapshot
+from registry.hub_client import Repo, Revision, snapshot
 from registry.rows import QUESTIONS, Licence, Questions, Role, question_id
 
 EDITION = 1

@@ -8,10 +8,10 @@ from typing import Any, BinaryIO, cast
 
 import polars as pl
 
-from builders.refusals import Share, check_refused, ignored
-from eval.answers import is_right, read_answers, tidy
-from registry.recipe import Location
-from registry.records import Record, read_records, text_field
+from builders._records import Record, read_records, text_field
+from builders._refusals import Share, check_refused, ignored
+from eval.grading.answers import is_right, read_answers, tidy
+from registry.catalog.bind import Location
 from registry.rows import QUESTIONS, Licence, Questions, Role, Tables, question_id
 
 EDITION = 1

@@ -1,6 +1,6 @@
 """Rejection sampling: keep right answers with sound calculations, one for each distinct reasoning path.
 
-Two responses follow the same path when they write the same equations (eval/paths.py says what "same" means).
+Two responses follow the same path when they write the same equations (eval/grading/paths.py says what "same" means).
 """
 
 from typing import Annotated, Literal
@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import polars as pl
 from annotated_types import Ge
 
-from eval.answers import Mode
-from eval.grade import check_models, gold_answers, grade, human_paths
-from eval.paths import count_paths
-from eval.selection import BLIND, Select, in_order, keep
+from builders._selection import BLIND, Select, in_order, keep
+from eval.grading.answers import Mode
+from eval.grading.grade import check_models, gold_answers, grade, human_paths
+from eval.grading.paths import count_paths
 from registry.rows import SAMPLES, TRAINING, VERDICTS, Input, Questions, Tables
 
 EDITION = 1  # raise it when the same inputs would give other rows

@@ -1,4 +1,4 @@
-"""Sample k solutions of every question from a model. What was drawn once is never drawn again (registry/draws.py).
+"""Sample k solutions of every question from a model. What was drawn once is never drawn again (inference/draws.py).
 
 {"question_id": "9c4a...", "draw": 0, "response": "48/2=<<48/2=24>>24\\n#### 24", "model": "llama2-7b-sft@1", "seed": 5810394, ...}
 
@@ -18,15 +18,15 @@ from typing import Annotated, Any
 import polars as pl
 from annotated_types import Ge, Gt, Le
 
-from eval.answers import is_right, read_answers
-from eval.engines import Completion, Engine, Request, Sampling
-from eval.engines.choice import open_engine
-from eval.prompts import FEW_SHOT_STOP, few_shot, load_tokenizer, prompt_of
-from registry.draws import DrawKey, DrawStore, prompt_hash
+from eval.grading.answers import is_right, read_answers
+from inference.draws import DrawKey, DrawStore, prompt_hash
+from inference.engines import Completion, Engine, Request, Sampling
+from inference.engines.choice import open_engine
+from inference.prompts import FEW_SHOT_STOP, few_shot, load_tokenizer, prompt_of
 from registry.errors import InputError, RemoteError
-from registry.models import Model
+from registry.maker import Options, Run
 from registry.rows import QUESTIONS, SAMPLES, Questions, Tables
-from registry.running import Options, Run
+from registry.store.models import Model
 from registry.text import escaped
 
 EDITION = 1

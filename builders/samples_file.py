@@ -7,10 +7,10 @@ from typing import Annotated, Any, BinaryIO, Literal, cast
 
 import polars as pl
 
-from builders.refusals import Share, check_refused, ignored
+from builders._records import read_records, text_field
+from builders._refusals import Share, check_refused, ignored
+from registry.catalog.bind import Location
 from registry.errors import InputError
-from registry.recipe import Location
-from registry.records import read_records, text_field
 from registry.rows import SAMPLES, Licence, Questions, Tables, question_id
 
 EDITION = 1

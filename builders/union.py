@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import polars as pl
 
-from eval.paths import count_paths
-from eval.selection import Select, in_order, keep
+from builders._selection import Select, in_order, keep
+from eval.grading.paths import count_paths
 from registry.errors import InputError
 from registry.rows import TRAINING, Input, Tables
 

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge
 
-from eval.answers import Mode, vote_keys
-from eval.grade import check_models, gold_answers, grade, human_paths
-from eval.paths import count_paths
+from eval.grading.answers import Mode, vote_keys
+from eval.grading.grade import check_models, gold_answers, grade, human_paths
+from eval.grading.paths import count_paths
 from registry.errors import InputError
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS, Input, Tables
 

@@ -8,7 +8,7 @@ reg.load("gsm8k-rft-u13b@1").polars()
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from registry.access import Artifact, Registry, open_registry
+    from registry.query.api import Artifact, Registry, open_registry
 
 __all__ = ["Artifact", "Registry", "open_registry"]
 
@@ -16,7 +16,7 @@ __all__ = ["Artifact", "Registry", "open_registry"]
 def __getattr__(name: str) -> Any:
     # Late, so that `rft --help` does not import polars and duckdb.
     if name in __all__:
-        from registry import access
+        from registry.query import api as access
 
         return getattr(access, name)
     raise AttributeError(f"module 'registry' has no attribute {name!r}")

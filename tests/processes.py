@@ -1,6 +1,6 @@
 """What other processes do in the tests of the store: register, query, build.
 
-python tests/processes.py register HOME WRITER COUNT
+python -m tests.processes register HOME WRITER COUNT
 """
 
 import os
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import polars as pl
 
-from registry import catalog
-from registry.access import open_registry
+from registry.build.build import build
+from registry.catalog import read as catalog
+from registry.catalog.plan import needed, plan, select
+from registry.maker import Options
 from registry.names import ArtifactId, parse_id
-from registry.plan import needed, plan, select
+from registry.query.api import open_registry
 from registry.rows import TEXT, ContentHash
-from registry.run import build
-from registry.running import Options
-from registry.store import Draft, Manifest, Store
+from registry.store.store import Draft, Manifest, Store
 
 
 def manifest(draft: Draft, text: str) -> Manifest:

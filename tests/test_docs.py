@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hub import environment, running
 from typer.main import get_command
 
-from registry.cli import app
+from rft.main import app
+from tests.fakehub import environment, running
+from tests.workspace import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 RFT = Path(sys.executable).with_name("rft")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
@@ -78,7 +78,7 @@ def test_every_console_block_of_readme_prints_what_it_shows(checkout, hub, tmp_p
 
 
 def test_every_yaml_block_of_readme_is_read_by_the_catalog(tmp_path):
-    from registry.catalog import read
+    from registry.catalog.read import read
 
     blocks = [body for kind, body in BLOCKS if kind == "yaml"]
     assert blocks

@@ -1,21 +1,50 @@
 """The folders depend on each other in one direction, and the command starts light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.workspace import ROOT
+
+# What a room may import of ours, besides itself. Nobody imports the command but the benchmarks.
 MAY_USE = {
-    "registry": {"registry"},
-    "eval": {"registry", "eval"},
-    "builders": {"registry", "eval", "builders"},
-    "trainers": {"registry", "eval", "trainers"},
+    "registry": set(),
+    "eval": {"registry"},
+    "inference": {"registry", "eval"},
+    "builders": {"registry", "eval", "inference"},
+    "trainers": {"registry", "eval", "inference"},
+    "rft/app.py": {"registry", "eval", "inference"},
+    "rft/progress.py": {"registry", "eval", "inference"},
+    "rft/reports": {"registry", "eval", "inference"},
+    "rft/export": {"registry", "eval", "inference", "rft/reports"},
+    "rft/publish": {"registry", "eval", "inference", "rft/reports"},
+    "rft/import_file.py": {"registry", "eval", "inference", "builders", "rft/reports"},
+    "rft/removal.py": {"registry", "eval", "inference"},
+    "rft/commands": {"registry", "eval", "inference", "builders", "trainers"}
+    | {f"rft/{room}" for room in ("app.py", "progress.py", "reports", "export", "publish", "import_file.py", "removal.py")},
+    "rft/main.py": {"registry", "rft/app.py", "rft/commands"},
+    "rft/__main__.py": {"rft/main.py"},
+    "rft/__init__.py": set(),
 }
-CLI = ROOT / "registry" / "cli.py"
-FILES = [file for folder in MAY_USE for file in sorted((ROOT / folder).rglob("*.py"))]
+PACKAGES = ["registry", "eval", "inference", "builders", "trainers", "rft"]
+FILES = [file for folder in PACKAGES for file in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def room(path: str) -> str:
+    """Return the room of a file of ours; those below rft/ are rooms of their own."""
+    first, _, rest = path.partition("/")
+    return f"rft/{rest.partition('/')[0]}" if first == "rft" else first
+
+
+def room_of_module(name: str) -> str:
+    first, *rest = name.split(".")
+    if first != "rft" or not rest:
+        return "rft/__init__.py" if first == "rft" else first
+    return f"rft/{rest[0]}" if (ROOT / "rft" / rest[0]).is_dir() else f"rft/{rest[0]}.py"
 
 
 def imported(file: Path) -> set[str]:
@@ -25,17 +54,21 @@ def imported(file: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: imports are absolute"
-            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_imports_point_downward(file):
-    folder = file.relative_to(ROOT).parts[0]
-    if file == CLI:
-        folder = "eval"  # the command alone may look upward: test_the_command_starts_without_heavy_modules says when
-    ours = {name.split(".")[0] for name in imported(file)} & MAY_USE.keys()
-    assert ours <= MAY_USE[folder]
+    here = room(file.relative_to(ROOT).as_posix())
+    used = {room_of_module(name) for name in imported(file) if name.split(".")[0] in PACKAGES}
+    assert used <= MAY_USE[here] | {here}
+
+
+@pytest.mark.parametrize("folder", ["builders", "trainers", "eval"])
+def test_a_file_without_an_underscore_is_a_maker(folder):
+    for file in (ROOT / folder).glob("[!_]*.py"):
+        assert re.search(r"^EDITION = \d+", file.read_text(), flags=re.MULTILINE), file
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
@@ -65,11 +98,11 @@ def modules_after(code: str, cwd: Path = ROOT) -> set[str]:
 
 def test_the_command_starts_without_heavy_modules():
     heavy = {"polars", "duckdb", "pyarrow", "datasets", "torch", "transformers", "pydantic", "numpy", "yaml"}
-    assert not modules_after("import registry.cli") & heavy
+    assert not modules_after("import rft.main") & heavy
 
 
 def test_a_plan_needs_no_model_libraries():
-    code = "from registry.catalog import read\nfrom registry.plan import plan\nfrom registry.store import Store\nfrom pathlib import Path\n"
+    code = "from registry.catalog.read import read\nfrom registry.catalog.plan import plan\nfrom registry.store.store import Store\nfrom pathlib import Path\n"
     code += "plan(read(Path('catalog.yaml')), Store(Path('nowhere')))"
     assert not modules_after(code) & {"datasets", "torch", "transformers", "vllm", "sympy", "matplotlib"}
 

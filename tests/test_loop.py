@@ -9,16 +9,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import SIX
-from openai_server import reply, serving
-from tiny_models import tiny_model, tiny_tokenizer
 
-from eval.scaling import scaling
+from registry.catalog.bind import location_hash
 from registry.errors import InputError
-from registry.keeping import garbage
+from registry.maker import Options
 from registry.names import parse_id
-from registry.recipe import location_hash
-from registry.running import Options
+from rft.removal import garbage
+from rft.reports.models import scaling
+from tests.openai_server import reply, serving
+from tests.tiny_models import tiny_model, tiny_tokenizer
+from tests.workspace import SIX
 
 TRAIN = "epochs: 30, batch: 6, lr: 3.0e-3, prompt: plain, dtype: fp32"
 LINES = (

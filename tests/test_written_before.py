@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hub import Hub, Repo, environment, running
+
+from tests.fakehub import Hub, Repo, environment, running
 
 RFT = Path(sys.executable).with_name("rft")
 ARCHIVE = Path(__file__).parent / "fixtures" / "written-by-0.1.0.tar.gz"

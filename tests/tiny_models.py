@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from conftest import SIX
+from tests.workspace import SIX
 
 EOS = "</s>"
 PAD = "<pad>"

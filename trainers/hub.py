@@ -6,10 +6,10 @@ from typing import Annotated
 from annotated_types import Gt
 
 from registry.errors import RemoteError
-from registry.hub import Repo, Revision, files_at, snapshot
-from registry.models import HubFiles, Trained
+from registry.hub_client import Repo, Revision, files_at, snapshot
 from registry.rows import Licence
-from registry.store import files_in
+from registry.store.models import HubFiles, Trained
+from registry.store.store import files_in
 from trainers.local import known_loss
 
 EDITION = 1

@@ -6,12 +6,12 @@ from typing import Annotated, cast
 
 from annotated_types import Gt
 
+from registry.catalog.bind import Folder
 from registry.errors import InputError
-from registry.models import BESIDE, Trained
-from registry.recipe import Folder
+from registry.maker import Run
 from registry.rows import Input, Licence
-from registry.running import Run
-from registry.store import RECORD
+from registry.store.models import BESIDE, Trained
+from registry.store.store import RECORD
 
 EDITION = 1
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from registry.errors import InputError
-from registry.models import Trained
+from registry.maker import Run
 from registry.rows import TEXT, Input
-from registry.running import Run
+from registry.store.models import Trained
 
 EDITION = 1
 
@@ -50,7 +50,7 @@ def train(
     """
     from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-    from trainers.fitting import Recipe, Row, blocks, fit
+    from trainers._fitting.fit import Recipe, Row, blocks, fit
 
     if hidden % (2 * heads):
         raise InputError(

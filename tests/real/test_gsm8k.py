@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from hub import serving
-from test_parity import gsm8k
 
-ROOT = Path(__file__).parents[2]
+from tests.fakehub import serving
+from tests.real.test_parity import gsm8k
+from tests.workspace import ROOT
+
 RFT = Path(sys.executable).with_name("rft")
 LINES = ("gsm8k-train", "gsm8k-test", "gsm8k-train-1of*")
 REVISION = "cc7b047b6e5bb11b4f1af84efc572db110a51b3c"

@@ -4,10 +4,10 @@ import math
 
 import polars as pl
 import pytest
-from test_parity import gsm8k
 
-from registry.publish.contamination import known_overlaps, overlaps
 from registry.rows import question_id
+from rft.publish.gate.contamination import known_overlaps, overlaps
+from tests.real.test_parity import gsm8k
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Workspace
 
-from eval.answers import is_right, read_answers
-from eval.equations import passes_paper, read_standard
-from eval.grade import grade
-from eval.paths import read_paths
+from eval.grading.answers import is_right, read_answers
+from eval.grading.equations import passes_paper, read_standard
+from eval.grading.grade import grade
+from eval.grading.paths import read_paths
+from tests.workspace import ROOT, Workspace
 
-DATA = Path(os.environ.get("RFT_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+DATA = Path(os.environ.get("RFT_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
 def read(name):

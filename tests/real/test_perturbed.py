@@ -6,9 +6,10 @@ import re
 
 import polars as pl
 import pytest
-from conftest import Workspace
-from test_parity import gsm8k, kept_texts
-from test_selection import algorithm_1
+
+from tests.builders.test_selection import algorithm_1
+from tests.real.test_parity import gsm8k, kept_texts
+from tests.workspace import Workspace
 
 QUESTIONS = 150
 SAMPLES = 24

@@ -16,10 +16,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import SIX
-from tiny_models import tiny_model
 
-from eval.engines import Request
+from inference.engines import Request
+from tests.tiny_models import tiny_model
+from tests.workspace import SIX
 
 collect_ignore_glob = [] if importlib.util.find_spec("vllm") else ["*"]
 os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
@@ -65,7 +65,7 @@ def requests(tokenizer):
 
 @pytest.fixture(scope="session")
 def offline(folder):
-    from eval.engines.vllm import VllmEngine
+    from inference.engines.vllm import VllmEngine
 
     engine = VllmEngine(folder)
     yield engine

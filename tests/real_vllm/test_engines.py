@@ -5,20 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-from eval.engines import Request, Sampling
-from eval.engines.openai import OpenAIEngine
-from eval.engines.transformers import TransformersEngine
-from eval.engines.vllm import VllmEngine
 from real_vllm.conftest import DRAWS, PROMPTS, wait_until
+
+from inference.engines import Request, Sampling
+from inference.engines.openai import OpenAIEngine
+from inference.engines.transformers import TransformersEngine
+from inference.engines.vllm import VllmEngine
 from registry.errors import InputError, RemoteError
+from tests.workspace import ROOT
 
 SAMPLED = Sampling(temperature=0.7, top_p=0.95, max_tokens=48)
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=48)
-TRAINED = Path(__file__).parents[2] / "examples" / "mini-large"
+TRAINED = ROOT / "examples" / "mini-large"
 STOP = ("r", "\n")
 
 

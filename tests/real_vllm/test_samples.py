@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
-from conftest import SIX, Workspace
+from real_vllm.conftest import wait_until
 
 from builders.samples import build
-from eval.engines.transformers import TransformersEngine
-from real_vllm.conftest import wait_until
-from registry.draws import DrawKey, DrawStore
-from registry.models import Model
-from registry.recipe import location_hash
+from inference.draws import DrawKey, DrawStore
+from inference.engines.transformers import TransformersEngine
+from registry.catalog.bind import location_hash
+from registry.maker import Options, Run
 from registry.rows import question_id
-from registry.running import Options, Run
+from registry.store.models import Model
+from tests.workspace import SIX, Workspace
 
 K = 256
 QUESTIONS = pl.DataFrame(

@@ -1,0 +1,1 @@
+"""All that speaks to a model: prompts, engines, and the store of draws."""

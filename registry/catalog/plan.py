@@ -1,0 +1,194 @@
+"""Compare the catalog with what exists: what is there, what is missing, what was changed since.
+
+States: ok; build (missing); edited (the line differs from what was built); drifted (an input is not the one that was
+used); corrupt (the files are not the ones that were written). Only `build` is built; the others are refused.
+"""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from registry.catalog.bind import Recipe, bind, recorded
+from registry.catalog.read import Catalog
+from registry.errors import CatalogError, Corrupt, Drifted, EditedEntry, NotFound, RftError, near
+from registry.names import ArtifactId, parse_id
+from registry.store.store import Manifest, Store, Stored
+
+State = Literal["ok", "build", "edited", "drifted", "corrupt"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the catalog, its state, and why it is in it."""
+
+    recipe: Recipe
+    state: State
+    why: str
+    note: str = ""  # worth knowing, but no reason to refuse
+
+    @property
+    def id(self) -> ArtifactId:
+        return self.recipe.entry.id
+
+    def refusal(self) -> RftError:
+        """Return the error that says why this cannot be built, and the cure."""
+        kind = {"edited": EditedEntry, "drifted": Drifted, "corrupt": Corrupt}[self.state]
+        cures = {
+            "edited": f"Restore the line, or add {self.id.name}@{self.id.version + 1}.",
+            "drifted": f"Add {self.id.name}@{self.id.version + 1}, or `rft rm {self.id}` and build it again.",
+            "corrupt": f"`rft rm {self.id}` removes it, `rft build {self.id}` makes it again.",
+        }
+        return kind(f"{self.recipe.entry.where}: {self.id} is {self.state}: {self.why}. {cures[self.state]}")
+
+
+def plan(catalog: Catalog, store: Store) -> dict[ArtifactId, Step]:
+    """Return a step for every line, in an order in which inputs come first; CatalogError if a line cannot be bound."""
+    recipes = {id: bind(entry, catalog) for id, entry in catalog.entries.items()}
+    for recipe in recipes.values():
+        for given in recipe.entry.inputs:
+            if given not in recipes and not _exists(store, given):
+                versions = catalog.named(given.name)
+                hint = (
+                    f" The catalog lists {', '.join(map(str, versions))}." if versions else near(str(given), map(str, recipes))
+                )
+                raise CatalogError(f"{recipe.entry.where}: {recipe.entry.id}: its input {given} is not in the catalog.{hint}")
+    stored: dict[ArtifactId, Stored | None] = {}
+    return {id: _step(recipes[id], store, stored) for id in _in_order(recipes)}
+
+
+def _exists(store: Store, id: ArtifactId) -> bool:
+    try:
+        return store.get(id) is not None
+    except Corrupt:
+        return True  # there, if damaged: who reads it says so
+
+
+def _in_order(recipes: dict[ArtifactId, Recipe]) -> list[ArtifactId]:
+    done: dict[ArtifactId, None] = {}
+    for start in recipes:
+        # A stack of our own: a chain of thousands of lines must not end Python's.
+        stack: list[tuple[ArtifactId, bool]] = [(start, False)]
+        within: dict[ArtifactId, None] = {}
+        while stack:
+            id, leave = stack.pop()
+            if leave:
+                within.pop(id)
+                done[id] = None
+            elif id in within:
+                ring = list(within)[list(within).index(id) :]
+                raise CatalogError(
+                    f"{recipes[id].entry.where}: a cycle: {' -> '.join(map(str, [*ring, id]))}. Take one of the inputs out."
+                )
+            elif id not in done and id in recipes:
+                within[id] = None
+                stack.append((id, True))
+                stack += [(given, False) for given in reversed(recipes[id].entry.inputs)]
+    return list(done)
+
+
+def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | None]) -> Step:
+    id = recipe.entry.id
+    try:
+        stored = seen[id] = store.get(id)
+        if stored is None:
+            return Step(recipe, "build", "not built yet")
+        if id.is_dev:
+            return Step(recipe, "build", "@dev is built every time")
+        if edited := difference(recipe, stored.manifest):
+            return Step(recipe, "edited", edited)
+        if damage := store.damage(stored):
+            return Step(recipe, "corrupt", damage)
+    except Corrupt as error:
+        return Step(recipe, "corrupt", str(error))
+    for given in stored.manifest.inputs:
+        input_id = parse_id(given.id)
+        if input_id not in seen:
+            try:
+                seen[input_id] = store.get(input_id)
+            except Corrupt:
+                seen[input_id] = None  # its own line is corrupt; this one has all it needs
+        now = seen[input_id]
+        if now is not None and now.manifest.content != given.content:
+            return Step(
+                recipe,
+                "drifted",
+                f"its input {given.id} is now {now.manifest.content[:12]}, it was {given.content[:12]} when this was built",
+            )
+    note = ""
+    if stored.manifest.edition != recipe.maker.edition:
+        note = f"made by edition {stored.manifest.edition} of {recipe.maker.name}; edition {recipe.maker.edition} would give other rows"
+    return Step(recipe, "ok", "", note)
+
+
+def difference(recipe: Recipe, record: Manifest) -> str:
+    """Return in words how the line differs from the record, or an empty string."""
+    if (recipe.entry.kind, recipe.maker.name) != (record.kind, record.maker):
+        return f"its maker is {recipe.maker.name}, it was built by {record.maker}"
+    inputs, were = [str(id) for id in recipe.entry.inputs], [given.id for given in record.inputs]
+    if inputs != were:
+        return f"its inputs are [{', '.join(inputs)}], it was built from [{', '.join(were)}]"
+    params = recorded(recipe)
+    for name, value in params.items():
+        if name == recipe.location or name in recipe.maker.about:
+            continue
+        default = recipe.maker.params[name].default
+        was = record.params.get(name, default)
+        if was is inspect.Parameter.empty:
+            return f"{name} is {value!r}, it was built without"
+        if not same(value, was):
+            return f"{name} is {value!r}, it was built with {was!r}"
+    if gone := [name for name in record.params if name not in params]:
+        return f"it was built with {gone[0]}, which {recipe.maker.name} no longer has"
+    return ""
+
+
+def same(a: Any, b: Any) -> bool:
+    """Return whether two parameter values are equal as JSON values (1 is 1.0; true is not 1)."""
+    if isinstance(a, bool) != isinstance(b, bool):
+        return False
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def select(steps: dict[ArtifactId, Step], patterns: Iterable[str]) -> list[Step]:
+    """Return the steps that the words of a command name: name@1, a bare name (its highest version), or a glob.
+
+    Raises NotFound for a word that names nothing.
+    """
+    chosen: dict[ArtifactId, Step] = {}
+    for pattern in patterns:
+        if any(c in pattern for c in "*?["):
+            found = [id for id in steps if fnmatchcase(str(id), pattern) or fnmatchcase(id.name, pattern)]
+        elif "@" in pattern:
+            found = [id for id in steps if str(id) == pattern]
+        else:
+            found = sorted(id for id in steps if id.name == pattern)[-1:]
+        if not found:
+            raise NotFound(
+                f"{pattern} is not in the catalog.{near(pattern, dict.fromkeys([*map(str, steps), *(id.name for id in steps)]))}"
+            )
+        chosen |= {id: steps[id] for id in found}
+    return list(chosen.values())
+
+
+def needed(steps: dict[ArtifactId, Step], targets: Sequence[Step]) -> list[Step]:
+    """Return what must be built for `targets`, inputs first.
+
+    Raises the refusal of the first target or missing ancestor that is edited, drifted or corrupt. What is there
+    already hides what it was made from: nothing above it is looked at.
+    """
+    wanted: set[ArtifactId] = set()
+    stack = [target.id for target in reversed(targets)]
+    while stack:
+        id = stack.pop()
+        step = steps.get(id)
+        if step is None or id in wanted or step.state == "ok":
+            continue
+        if step.state != "build":
+            raise step.refusal()
+        wanted.add(id)
+        stack += reversed(step.recipe.entry.inputs)
+    return [step for id, step in steps.items() if id in wanted]

@@ -1,0 +1,1 @@
+"""Ask about all artifacts at once, in SQL and from Python."""

@@ -1,0 +1,271 @@
+"""`registry.duckdb`: a cache over the artifact.json files, so that SQL can ask about all artifacts at once.
+
+Nothing is registered here: an opener compares the artifacts on disk with those inside and brings a copy up to date.
+Tables: artifacts, inputs, drops_by_reason, scores. Views: "name@v" (rows), "name@v/verdicts", "name@v/drops",
+"name@v/loss", "name" (the highest built version) and path_stats. Deleting the file loses nothing.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from registry.errors import Corrupt, RftError
+from registry.names import DEV, ArtifactId
+from registry.store.store import Store, Stored
+
+LAYOUT = 5  # raised when the tables or views below change; an older file is made anew
+LOCK_SECONDS = 20.0
+TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
+
+
+def path(store: Store) -> Path:
+    return store.home / "registry.duckdb"
+
+
+@contextmanager
+def connect(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a read-only connection to an index that knows every artifact that exists now.
+
+    If the index cannot be written (a store one may only read), a copy in memory is made instead.
+    """
+    connection = _current(store)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def refresh(store: Store) -> None:
+    """Make the index anew from the artifact.json files; RftError if it cannot be written."""
+    store.make_home()
+    try:
+        path(store).unlink(missing_ok=True)
+    except OSError as error:
+        raise RftError(f"{path(store)} cannot be written ({error.strerror}).") from error
+    _current(store).close()
+
+
+def _current(store: Store) -> duckdb.DuckDBPyConnection:
+    file = path(store)
+    stamps = store.stamps()
+    connection = _open(file)
+    if connection is not None:
+        if _inside(connection, store) == stamps:
+            return connection
+        connection.close()
+    try:
+        store.home.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(file) + ".lock", timeout=LOCK_SECONDS):
+            connection = _open(file)
+            known = _inside(connection, store) if connection is not None else None
+            if connection is not None:
+                connection.close()
+            stamps = store.stamps()
+            if known != stamps:
+                _write(store, file, stamps, known)
+    except Timeout:
+        connection = _open(file)
+        if connection is not None and _inside(connection, store) is not None:
+            return connection  # someone else is at it; what is there is a true, if older, picture
+        return _in_memory(store, stamps)
+    except (OSError, duckdb.IOException):  # nothing can be written, or an artifact went away meanwhile
+        return _in_memory(store, store.stamps())
+    connection = _open(file)
+    return connection if connection is not None else _in_memory(store, stamps)
+
+
+def _open(file: Path) -> duckdb.DuckDBPyConnection | None:
+    if not file.exists():
+        return None
+    # Attached to a database of our own: what a caller sets (or locks) stays with this connection.
+    connection = duckdb.connect()
+    try:
+        connection.execute(f"attach '{_quoted(str(file))}' as registry (read_only)")
+        connection.execute("use registry")
+    except duckdb.Error:
+        connection.close()
+        return None  # not a database, or one of a newer DuckDB: it is only a cache
+    return connection
+
+
+def _inside(connection: duckdb.DuckDBPyConnection, store: Store) -> dict[ArtifactId, int] | None:
+    """Return the stamps of the artifacts in the index, or None if it is of another layout or another folder."""
+    try:
+        about = connection.execute("select layout, artifacts from _about").fetchone()
+        if about != (LAYOUT, str(store.artifacts)):
+            return None
+        rows = connection.execute("select name, version, stamp from _stamps").fetchall()
+    except duckdb.Error:
+        return None
+    return {ArtifactId(name, version): stamp for name, version, stamp in rows}
+
+
+def _write(store: Store, file: Path, stamps: dict[ArtifactId, int], known: dict[ArtifactId, int] | None) -> None:
+    for left in file.parent.glob(".registry.*.duckdb*"):  # by a writer that was killed; the lock says there is no other
+        left.unlink()
+    scratch = file.with_name(f".registry.{uuid.uuid4().hex}.duckdb")
+    try:
+        if known is not None:
+            # A copy: readers of the old file keep it until they close, and a crash here leaves it as it was.
+            scratch.write_bytes(file.read_bytes())
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{_quoted(str(scratch))}' as registry (storage_version 'v1.0.0')")
+            connection.execute("use registry")
+            _update(connection, store, stamps, known)
+        os.replace(scratch, file)
+    finally:
+        with suppress(FileNotFoundError):
+            scratch.unlink()
+
+
+def _in_memory(store: Store, stamps: dict[ArtifactId, int]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("attach ':memory:' as registry")
+    connection.execute("use registry")
+    _update(connection, store, stamps, None)
+    return connection
+
+
+def _update(
+    connection: duckdb.DuckDBPyConnection, store: Store, stamps: dict[ArtifactId, int], known: dict[ArtifactId, int] | None
+) -> None:
+    connection.execute("begin")
+    if known is None:
+        connection.execute((resources.files("registry.query") / "index.sql").read_text())
+        connection.execute("insert into _about values (?, ?)", [LAYOUT, str(store.artifacts)])
+    gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
+    new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]
+    # A damaged artifact has rows but no stamp: it is new to every opener, and written anew.
+    listed = {ArtifactId(*row) for row in connection.execute("select name, version from artifacts").fetchall()}
+    for id in {*gone, *listed.intersection(new)}:
+        for table in ("artifacts", "_stamps", "inputs", "drops_by_reason", "scores"):
+            connection.execute(f"delete from {table} where name = ? and version = ?", list(id))
+        for suffix in ("", "/verdicts", "/drops", "/loss"):
+            connection.execute(f"drop view if exists {_name(str(id) + suffix)}")
+    _insert(connection, store, new, stamps)
+    _latest(connection, store, {id.name for id in (*gone, *new)})
+    _path_stats(connection, store)
+    connection.execute("commit")
+
+
+def _readable(store: Store, id: ArtifactId) -> Stored | None:
+    # A damaged record is `rft verify`'s business; one bad artifact must not hide the others.
+    try:
+        return store.get(id)
+    except Corrupt:
+        return None
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[ArtifactId], stamps: dict[ArtifactId, int]) -> None:
+    readable = {id: stored for id in new if (stored := _readable(store, id)) is not None}
+    # A damaged artifact is listed, without views: `rft verify` says what is wrong with it, and SQL on the others goes on.
+    sound = {id: stored for id, stored in readable.items() if store.damage(stored) is None}
+    manifests = [stored.manifest for stored in readable.values()]
+    tables: dict[str, list[tuple[Any, ...]]] = {
+        "artifacts": [
+            (m.name, m.version, m.kind, m.maker, m.edition, m.content, m.rows, m.bytes, m.built_at.replace(tzinfo=None))
+            for m in manifests
+        ],
+        "inputs": [
+            (m.name, m.version, position, given.id, given.content) for m in manifests for position, given in enumerate(m.inputs)
+        ],
+        "drops_by_reason": [(m.name, m.version, reason, rows) for m in manifests for reason, rows in m.drops.items()],
+        # The stamp was taken before the record was read: if it was replaced in between, the next opener reads it again.
+        # A damaged artifact gets none, so every opener looks whether it is whole by now.
+        "_stamps": [
+            (*id, stamps[id], *(stored.file(f"{table}.parquet") is not None for table in ("rows", "path_stats")))
+            for id, stored in sound.items()
+        ],
+    }
+    for table, rows in tables.items():
+        for start in range(0, len(rows), 500):
+            part = rows[start : start + 500]
+            marks = ", ".join(f"({', '.join('?' * len(row))})" for row in part)
+            connection.execute(f"insert into {table} values {marks}", [value for row in part for value in row])
+    for id, stored in sound.items():
+        for suffix, query in _views(stored):
+            connection.execute(f"create or replace view {_name(str(id) + suffix)} as {query}")
+        scores = stored.file("rows.parquet")
+        if stored.manifest.rows_are == "SCORES" and scores is not None:
+            connection.execute(f"insert into scores select ?, ?, * from {_parquet(scores)}", list(id))
+
+
+def _views(stored: Stored) -> Iterator[tuple[str, str]]:
+    for suffix, file in (("", "rows.parquet"), ("/verdicts", "verdicts.parquet"), ("/loss", "loss.parquet")):
+        if table := stored.file(file):
+            yield suffix, f"from {_parquet(table)}"
+    refused, verdicts = stored.file("drops.parquet"), stored.file("verdicts.parquet")
+    parts = [f"from {_parquet(refused)}"] if refused else []
+    if verdicts and stored.manifest.rows_are == "TRAINING":
+        parts.append(
+            "select source, question_id, model, draw, null::bigint as line, verdict as reason, null::varchar as detail "
+            f"from {_parquet(verdicts)} where verdict <> 'kept'"
+        )
+    if parts:
+        yield "/drops", " union all by name ".join(parts)
+
+
+def empty_drops(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Make "name@v/drops" empty where `query` names it and nothing was dropped.
+
+    The index has no view for it: thousands of empty views would slow down every opening.
+    """
+    for name in set(re.findall(r'"([^"/]+)/drops"', query)):
+        known = connection.execute("select view_name from duckdb_views() where view_name in (?, ?)", [name, f"{name}/drops"])
+        if known.fetchall() == [(name,)]:
+            connection.execute(f"create temp view {_name(f'{name}/drops')} as from registry._no_drops")
+
+
+def _latest(connection: duckdb.DuckDBPyConnection, store: Store, names: set[str]) -> None:
+    """Point bare names at their highest versions that have rows; a name that is also a table's is left to the table."""
+    highest: dict[str, int] = dict(
+        connection.execute("select name, max(version) from _stamps where has_rows group by name").fetchall()
+    )
+    for name in names.difference(TABLES):
+        id = ArtifactId(name, highest.get(name, DEV))
+        if name in highest and (store.folder(id) / "rows.parquet").exists():
+            connection.execute(f"create or replace view {_name(name)} as from {_name(str(id))}")
+        else:
+            connection.execute(f"drop view if exists {_name(name)}")
+
+
+def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    rows = connection.execute("select name, version from _stamps where has_path_stats order by all").fetchall()
+    files = [
+        file for name, version in rows if (file := store.folder(ArtifactId(name, version)) / "path_stats.parquet").exists()
+    ]
+    if not files:
+        connection.execute((resources.files("registry.query") / "no_path_stats.sql").read_text())
+        return
+    # One view over one list of files; the folder of a file says whose counts they are.
+    listed = ", ".join(f"'{_quoted(str(file))}'" for file in files)
+    connection.execute(
+        f"""
+        create or replace view path_stats as
+        select
+          split_part(filename, '/', -3) as name,
+          case split_part(filename, '/', -2) when 'dev' then {DEV} else split_part(filename, '/', -2)::integer end as version,
+          * exclude (filename)
+        from read_parquet([{listed}], filename = true)
+        """
+    )
+
+
+def _parquet(file: Path) -> str:
+    return f"read_parquet('{_quoted(str(file))}')"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

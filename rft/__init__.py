@@ -1,0 +1,1 @@
+"""The command rft, and all that people read, send and keep."""

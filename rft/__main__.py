@@ -1,0 +1,5 @@
+"""python -m rft"""
+
+from rft.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The commands of rft, by what they are for."""

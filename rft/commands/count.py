@@ -1,0 +1,150 @@
+"""Commands that count and compare: stats, scores, models, diff."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from registry.errors import InputError
+from rft.app import CatalogFile, Home, Json, Name, Names, Place, SomeNames, app, print_json, print_table, say
+
+
+@app.command()
+def stats(names: Names, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Count right answers and distinct reasoning paths of rejection sets, unions and evals.
+
+    Means are per question, over all questions. A path counts when its answer is right and every equation holds.
+    """
+    from rft.reports.paths import report, statistics
+
+    registry = Place(catalog, home).registry()
+    found = [statistics(registry.load(str(id))) for id in registry.select(names)]
+    print_json([s.as_dict() for s in found]) if json else print("\n\n".join(report(s) for s in found))
+
+
+@app.command()
+def scores(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Show the scores of evals, each with its 95 % bootstrap interval over questions."""
+    registry = Place(catalog, home).registry()
+    found = registry.sql("select * from scores order by name, version, rowid").to_dicts()
+    if names:
+        wanted = registry.select(names)
+        found = [row for row in found if (row["name"], row["version"]) in wanted]
+        if without := [str(id) for id in wanted if not any((row["name"], row["version"]) == id for row in found)]:
+            raise InputError(
+                f"{', '.join(without)}: no eval, so no scores. `rft stats` counts the paths of rejection sets and unions."
+            )
+    if json:
+        print_json(found)
+        return
+    from registry.names import ArtifactId
+
+    rows = [
+        (
+            str(ArtifactId(r["name"], r["version"])),
+            r["model"],
+            r["dataset"],
+            r["metric"],
+            _metric(r["metric"], r["value"]),
+            _interval(r),
+            r["n"],
+        )
+        for r in found
+    ]
+    print_table(["eval", "model", "questions", "metric", "value", "95 % interval", "n"], rows)
+
+
+def _metric(metric: str, value: float) -> str:
+    return f"{value:.2f}" if metric == "distinct_paths" else f"{value:.1%}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return f"{_metric(row['metric'], row['low'])} to {_metric(row['metric'], row['high'])}"
+
+
+@app.command()
+def models(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Compare models: pre-training loss, training set, distinct paths per question, greedy accuracy (maj1@1).
+
+    Models that differ only in their seed share a line: the mean, then each. The interval is a 95 % bootstrap over
+    questions and does not cover the choice of the seed.
+    """
+    from rft.reports.models import scaling
+
+    registry = Place(catalog, home).registry()
+    ids = registry.select(names) if names else sorted(registry.store.stamps())
+    found = scaling(registry, ids)
+    if json:
+        print_json([row.as_dict() for row in found])
+        return
+    rows = [
+        (
+            r.models[0] + (f" and {len(r.models) - 1} more" if len(r.models) > 1 else ""),
+            None if r.loss is None else f"{r.loss:.3f}",
+            r.dataset,
+            r.rows,
+            r.paths,
+            r.steps,
+            None if r.maj1 is None else f"{r.maj1:.1%}",
+            None if r.low is None or r.high is None else f"{r.low:.1%} to {r.high:.1%}",
+            " ".join(f"{one:.1%}" for one in r.each) if len(r.each) > 1 else "",
+            f"{r.questions} ({r.how})" if r.questions else "",
+        )
+        for r in found
+    ]
+    columns = [
+        "model",
+        "loss",
+        "trained on",
+        "rows",
+        "paths/question",
+        "steps",
+        "maj1@1",
+        "95 % interval",
+        "each seed",
+        "asked",
+    ]
+    ways = {(r.questions, r.how) for r in found if r.questions}
+    shown = [*range(8), *([8] if any(row[8] for row in rows) else []), *([9] if len(ways) > 1 else [])]
+    print_table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
+    if not rows:
+        say("no model is built yet.")
+
+
+@app.command()
+def diff(
+    a: Name,
+    b: Name,
+    other: Annotated[Path | None, typer.Option("--other", metavar="DIR", help="The store of B; default: that of A.")] = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Compare two artifacts: rows, paths added and removed, questions solved gained and lost."""
+    from registry.query.api import open_registry
+    from rft.reports.diff import difference
+
+    registry = Place(catalog, home).registry()
+    if other and not (other / "artifacts").is_dir():
+        raise InputError(f"there is no store in {other}. --other names a folder like .rft.")
+    found = difference(registry.load(a), (open_registry(other) if other else registry).load(b))
+    if json:
+        print_json(found.as_dict())
+        return
+    if found.identical:
+        print(f"{found.a} and {found.b} are identical")
+        return
+    rows = [("rows", found.rows_removed, found.rows_added)]
+    if found.counts:
+        say(f"paths are compared by the {found.key} key")
+    for name, less, more in (("paths", "removed", "added"), ("questions solved", "lost", "gained")):
+        key = name.split()[-1]
+        if f"{key}_{less}" in found.counts:
+            rows.append((name, found.counts[f"{key}_{less}"], found.counts[f"{key}_{more}"]))
+    print_table(["", f"only in {found.a}", f"only in {found.b}"], rows)
+    print(f"{found.rows_in_both:,} rows are in both")
+    for key, ids in found.examples.items():
+        if ids:
+            print(
+                f"{key.replace('_', ' ')}, in the questions: {', '.join(ids)}{' ...' if found.counts[key] > len(ids) else ''}"
+            )

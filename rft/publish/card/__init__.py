@@ -1,0 +1,1 @@
+"""The card of a repository: its text, and its pictures."""

@@ -1,0 +1,1 @@
+"""What stops a push: a file a check."""

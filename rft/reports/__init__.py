@@ -1,0 +1,1 @@
+"""What people read of artifacts: a value, its text and its SQL."""

@@ -1,0 +1,89 @@
+"""What differs between two artifacts of one kind: rows, paths, questions solved."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import polars as pl
+
+from registry.errors import InputError
+from registry.query.api import Artifact
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Counts of what only the first or only the second artifact has.
+
+    `rows` compare question, text, answer, origin and draw; `paths` distinct (question, path) pairs of kept rows or accepted samples, by the
+    canonical `key` if both have it, else the paper's; `solved` questions with a right answer. `examples` are question ids, a few for each count.
+    """
+
+    a: str
+    b: str
+    identical: bool
+    key: str
+    rows_removed: int
+    rows_added: int
+    rows_in_both: int
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def difference(a: Artifact, b: Artifact) -> Difference:
+    """Return what `b` has more and less than `a`; InputError if their rows are of different kinds."""
+    if a.manifest.rows_are != b.manifest.rows_are:
+        raise InputError(
+            f"{a.id} has {a.manifest.rows_are} rows and {b.id} {b.manifest.rows_are} rows: they cannot be compared."
+        )
+    left, right = _keys(a), _keys(b)
+    key = "canonical" if a.manifest.facts.get("key") == b.manifest.facts.get("key") == "canonical" else "paper"
+    path = "path_canonical" if key == "canonical" else "path"
+    counts: dict[str, int] = {}
+    examples: dict[str, list[str]] = {}
+    for name, one, other in (("paths", _paths(a, path), _paths(b, path)), ("solved", _solved(a), _solved(b))):
+        if one is None or other is None:
+            continue
+        words = ("removed", "added") if name == "paths" else ("lost", "gained")
+        for word, x, y in zip(words, (one, other), (other, one), strict=True):
+            only = x.join(y, on=x.columns, how="anti", nulls_equal=True)
+            counts[f"{name}_{word}"] = only.height
+            examples[f"{name}_{word}"] = only["question_id"].unique(maintain_order=True).head(5).to_list()
+    return Difference(
+        a=a.id,
+        b=b.id,
+        key=key,
+        identical=a.manifest.content == b.manifest.content,
+        rows_removed=_missing(left, right),
+        rows_added=_missing(right, left),
+        rows_in_both=left.height - _missing(left, right),
+        counts=counts,
+        examples=examples,
+    )
+
+
+def _keys(artifact: Artifact) -> pl.DataFrame:
+    """Return the rows numbered among their equals, so that a row that stands twice counts twice."""
+    rows = artifact.polars()
+    rows = rows.select(c for c in rows.columns if c not in ("source", "source_row", "path", "path_canonical", "same_as_human"))
+    return rows.with_columns(pl.int_range(pl.len()).over(rows.columns).alias("_copy"))
+
+
+def _missing(x: pl.DataFrame, y: pl.DataFrame) -> int:
+    return x.join(y, on=x.columns, how="anti", nulls_equal=True).height
+
+
+def _paths(artifact: Artifact, path: str) -> pl.DataFrame | None:
+    if artifact.manifest.rows_are == "TRAINING":
+        return artifact.polars().filter(pl.col("origin") != "human").select("question_id", path).unique(maintain_order=True)
+    verdicts = artifact.stored.file("verdicts.parquet")
+    if verdicts is None:
+        return None
+    accepted = pl.read_parquet(verdicts).filter(pl.col("right_answer") & ~pl.col("bad_equation") & pl.col(path).is_not_null())
+    return accepted.select("question_id", path).unique(maintain_order=True)
+
+
+def _solved(artifact: Artifact) -> pl.DataFrame | None:
+    stats = artifact.stored.file("path_stats.parquet")
+    return None if stats is None else pl.read_parquet(stats).filter(pl.col("right_answers") > 0).select("question_id")

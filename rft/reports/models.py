@@ -1,0 +1,142 @@
+"""What the paper asks of its models: how accuracy goes with pre-training loss, training set and distinct reasoning paths.
+
+model      loss   trained on        rows   paths per question   maj1@1   95 % interval
+mini-sft   1.042  mini-train        2,048                1.00    71.2%   68.4% to 73.9%
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from eval.gsm8k import interval
+from registry.names import ArtifactId, parse_id
+from registry.query.api import Registry
+from registry.store.store import Manifest
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model, or several that differ in their seed only, what it was trained on, and its greedy score on one set of
+    questions, asked and graded in one way (`how`).
+
+    `models`: their ids. `loss`: the pre-training loss of the base, in nats per token. `paths`: distinct reasoning paths per
+    question of the training set, by the set's own key, human solutions counted. `maj1`: greedy accuracy, the mean over
+    `models`; `each`: of every one. `low`, `high`: a 95 % bootstrap interval of `maj1` over test questions; it does not
+    cover the choice of the seed, of which `each` gives an impression.
+    """
+
+    models: tuple[str, ...]
+    base: str | None
+    loss: float | None
+    dataset: str | None
+    rows: int | None
+    paths: float | None
+    steps: int | None
+    questions: str | None
+    how: str | None
+    maj1: float | None
+    low: float | None
+    high: float | None
+    each: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def scaling(registry: Registry, ids: Iterable[ArtifactId]) -> list[Row]:
+    """Return a row for each of the models `ids` and each way it was scored, in the order of `ids`."""
+    wanted = [registry.store.require(id).manifest for id in ids]
+    groups: dict[str, list[Manifest]] = {}
+    for model in (m for m in wanted if m.kind == "model"):
+        recipe = {name: value for name, value in model.params.items() if name != "seed"}
+        groups.setdefault(repr((model.maker, model.inputs, recipe)), []).append(model)
+    right = _greedy(registry)
+    rows = []
+    for models in groups.values():
+        scored = sorted({asked for m in models for asked in right.get(str(m.id), {})})
+        rows += [_row(registry, models, asked, right) for asked in scored or [("", "")]]
+    return rows
+
+
+Asked = tuple[str, str]  # which questions, and how if not as usual
+
+
+def _outdated(registry: Registry, samples: Manifest) -> bool:
+    """Return whether samples were drawn from a model, or of questions, that are no longer what they were (@dev)."""
+    now = ((registry.store.get(parse_id(given.id)), given.content) for given in samples.inputs[:2])
+    return any(stored is not None and stored.manifest.content != content for stored, content in now)
+
+
+def _how(samples: Manifest, scored: Manifest) -> str:
+    """Return in words how a model was asked and graded, where that may differ from one eval to another."""
+    said = {**{name: samples.params.get(name) for name in ("prompt", "shots", "max_tokens")}}
+    said |= {name: scored.params.get(name) for name in ("mode", "tolerance")}
+    return ", ".join(f"{name} {value}" for name, value in said.items() if value)
+
+
+def _greedy(registry: Registry) -> dict[str, dict[Asked, np.ndarray]]:
+    """Return model -> how it was asked which questions -> whether its greedy answer is right, question by question."""
+    found: dict[str, dict[Asked, np.ndarray]] = {}
+    for id in sorted(registry.store.stamps()):
+        stored = registry.store.get(id)
+        if stored is None or stored.manifest.kind != "eval" or len(stored.manifest.inputs) < 2:
+            continue
+        questions, samples = (given.id for given in stored.manifest.inputs[:2])
+        drawn, file = registry.store.get(parse_id(samples)), stored.file("verdicts.parquet")
+        if (
+            file is None
+            or drawn is None
+            or drawn.manifest.params.get("temperature") != 0
+            or _outdated(registry, drawn.manifest)
+        ):
+            continue
+        asked_how = _how(drawn.manifest, stored.manifest)
+        verdicts = pl.read_parquet(file).filter(pl.col("draw") == 0)
+        asked = registry.load(questions).polars().select("question_id").sort("question_id")
+        for (model,), draws in verdicts.group_by("model", maintain_order=True):
+            joined = asked.join(
+                draws.select("question_id", "right_answer"), on="question_id", how="left", maintain_order="left"
+            )
+            found.setdefault(str(model), {})[questions, asked_how] = (
+                joined["right_answer"].fill_null(False).cast(pl.Float64).to_numpy()
+            )
+    return found
+
+
+def _row(registry: Registry, models: list[Manifest], asked: Asked, right: dict[str, dict[Asked, np.ndarray]]) -> Row:
+    first = models[0]
+    base, dataset = (first.inputs[0].id, first.inputs[1].id) if first.maker == "sft" else (None, None)
+    rows, paths = _training_set(registry, dataset) if dataset else (None, None)
+    scored = [right[str(m.id)][asked] for m in models if asked in right.get(str(m.id), {})]
+    mean = np.mean(scored, axis=0) if scored else np.array([])
+    low, high = interval(mean, 0) if scored else (None, None)
+    return Row(
+        models=tuple(str(m.id) for m in models),
+        base=base,
+        loss=first.facts.get("loss"),
+        dataset=dataset,
+        rows=rows,
+        paths=paths,
+        steps=first.facts.get("steps"),
+        questions=asked[0] or None,
+        how=asked[1] or None,
+        maj1=float(mean.mean()) if scored else None,
+        low=low,
+        high=high,
+        each=tuple(float(one.mean()) for one in scored),
+    )
+
+
+def _training_set(registry: Registry, name: str) -> tuple[int | None, float | None]:
+    if name not in registry:
+        return None, None  # it was removed
+    artifact = registry.load(name)
+    rows = artifact.polars()
+    if artifact.manifest.rows_are != "TRAINING":
+        return rows.height, 1.0 if rows.height else None
+    path = "path" if artifact.manifest.facts.get("key") == "paper" else "path_canonical"
+    per_question = rows.group_by("question_id").agg(pl.col(path).n_unique())[path]
+    return rows.height, float(per_question.mean()) if rows.height else None  # type: ignore[arg-type]

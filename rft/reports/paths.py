@@ -1,0 +1,162 @@
+"""Statistics of reasoning paths in a rejection set, a union or an eval: the tables of section 3.3 of the paper.
+
+A path counts when its response is accepted: right answer, and every equation holds. Means are over all questions,
+unsolved ones included. Numbers with and without the human path never share a column.
+"""
+
+from dataclasses import asdict, dataclass
+from importlib import resources
+from typing import Any
+
+import duckdb
+
+from registry.errors import InputError
+from registry.query.api import Artifact
+from registry.text import table
+
+KS = (1, 3, 6, 12, 25, 50, 100)  # Table 2
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """All that `rft stats` prints about one artifact.
+
+    `at_k`: draws, right_answers, accepted and distinct paths per question, of the draws below k of each source; the
+    columns that count the human path too are there for sets only.
+    `histogram`: how many questions have so many distinct paths (by the artifact's own key).
+    `sources`: draws, right_answers and accepted of each source, its `own` paths, those that `only` it has (Fig. 6 of the
+    paper), and those it `added` to the sources before it. `overlap`: the paths each two sources share.
+    """
+
+    id: str
+    key: str
+    questions: int
+    solved: int
+    rows: int
+    human_rows: int
+    kept: int
+    at_k: list[dict[str, Any]]
+    histogram: list[dict[str, int]]
+    sources: list[dict[str, Any]]
+    overlap: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def statistics(artifact: Artifact) -> Statistics:
+    """Return the statistics of an artifact that has verdicts; InputError for one that has none."""
+    files = {name: artifact.stored.file(f"{name}.parquet") for name in ("rows", "verdicts", "path_stats")}
+    if any(file is None for file in files.values()):
+        raise InputError(
+            f"{artifact.id} ({artifact.manifest.maker}) has no verdicts on samples. Statistics are of rejection sets, unions and evals."
+        )
+    facts = artifact.manifest.facts
+    key, sources = facts["key"], facts["sources"]
+    is_set = artifact.manifest.rows_are == "TRAINING"
+    with duckdb.connect() as connection:
+        for name, file in files.items():
+            connection.read_parquet(str(file)).create_view(name)
+        connection.execute(f"create view human as {_HUMAN if is_set else _NO_HUMAN}")
+        questions, solved, kept = _one(
+            connection, "select count(*), count(*) filter (right_answers > 0), coalesce(sum(kept), 0)::bigint from path_stats"
+        )
+        draws = _one(connection, "select coalesce(max(draw), -1) + 1 from verdicts")[0]
+        names = {"sources": sources, "canonical": key == "canonical"}
+        return Statistics(
+            id=artifact.id,
+            key=key,
+            questions=questions,
+            solved=solved,
+            rows=artifact.manifest.rows if is_set else 0,
+            human_rows=_one(connection, "select count(*) from human")[0],
+            kept=kept,
+            at_k=[
+                {name: value for name, value in row.items() if is_set or not name.endswith("with_human")}
+                for row in _rows(
+                    connection,
+                    _sql("paths_at_k"),
+                    {"ks": sorted({*(k for k in KS if k < draws), draws}), "questions": questions},
+                )
+            ],
+            histogram=_rows(
+                connection,
+                f"select {'paths_canonical' if key == 'canonical' else 'paths'} as paths, count(*) as questions from path_stats group by 1 order by 1",
+            ),
+            sources=_rows(connection, _sql("sources"), names),
+            overlap=_rows(connection, _sql("overlap"), names) if len(sources) > 1 else [],
+        )
+
+
+_HUMAN = "select question_id, path, path_canonical from rows where origin = 'human'"
+_NO_HUMAN = "select null::varchar as question_id, null::varchar as path, null::varchar as path_canonical where false"
+
+
+def _sql(name: str) -> str:
+    return (resources.files("rft.reports") / f"{name}.sql").read_text()
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    return connection.execute(query).fetchone() or ()
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    cursor = connection.execute(query, params)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+# -- for people ---------------------------------------------------------------------------------------------------------
+
+_SHORT = {
+    "right_answers": "right",
+    "paths_canonical": "canonical paths",
+    "paths_with_human": "paths + human",
+    "paths_canonical_with_human": "canonical + human",
+}
+
+
+def report(s: Statistics) -> str:
+    """Return the statistics of one artifact as text: a summary, then a table for each question they answer."""
+    per = f"{s.solved:,} of {s.questions:,} questions solved" + (f" ({s.solved / s.questions:.1%})" if s.questions else "")
+    summary = f"{s.id}: {per}"
+    if s.rows:
+        summary += f"; {s.rows:,} rows: {s.human_rows:,} human, {s.kept:,} kept samples"
+    parts = [summary]
+    if s.at_k:
+        columns = list(s.at_k[0])
+        parts.append("per question, by draws of each source below k (paths are distinct, of accepted samples)")
+        parts.append(table([_SHORT.get(c, c) for c in columns], [list(row.values()) for row in s.at_k]))
+    parts.append(f"questions by number of distinct paths ({s.key} key)")
+    parts.append(_histogram(s.histogram))
+    if s.sources:
+        total = sum(row["added"] for row in s.sources) or 1
+        rows = [
+            [
+                r["source"],
+                r["draws"],
+                r["right_answers"],
+                r["accepted"],
+                r["own"],
+                r["only"],
+                f"{r['only'] / total:.1%}",
+                r["added"],
+            ]
+            for r in s.sources
+        ]
+        parts.append(f"distinct paths by source ({s.key} key): its own, those only it has, those new after the ones above")
+        parts.append(table(["source", "draws", "right", "accepted", "own", "only", "of all", "added"], rows))
+    if s.overlap:
+        names = [r["source"] for r in s.sources]
+        shared = {(r["a"], r["b"]): r["shared"] for r in s.overlap}
+        parts.append("paths that two sources share")
+        parts.append(table(["", *names], [[a, *(shared[a, b] for b in names)] for a in names]))
+    return "\n\n".join([parts[0], *(f"{head}\n{body}" for head, body in zip(parts[1::2], parts[2::2], strict=True))])
+
+
+def _histogram(rows: list[dict[str, int]]) -> str:
+    most = max((row["questions"] for row in rows), default=1)
+    return table(
+        ["paths", "questions", ""],
+        [[r["paths"], r["questions"], "█" * max(1, round(40 * r["questions"] / most))] for r in rows],
+    )

@@ -1,0 +1,284 @@
+"""Reading answers and comparing them, in both modes."""
+
+import random
+import re
+from fractions import Fraction
+
+import polars as pl
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.grading.answers import MAX_DIGITS, READINGS, is_right, read_answers, tidy, value, vote_keys
+from tests.workspace import CASE_FILES, least_seconds
+
+CASES = yaml.safe_load((CASE_FILES / "answers.yaml").read_text())
+
+
+def read(texts, mode):
+    return read_answers(pl.Series(texts, dtype=pl.String), mode)
+
+
+def right(answer, gold, mode, **options):
+    return is_right(pl.Series([answer], dtype=pl.String), pl.Series([gold], dtype=pl.String), mode, **options)[0]
+
+
+@pytest.mark.parametrize("case", CASES["responses"], ids=lambda case: ascii(case["text"]))
+class TestResponses:
+    def test_standard_mode_reads_what_the_table_says(self, case):
+        assert read([case["text"]], "standard").row(0) == (case["standard"], case.get("answer_from"))
+
+    def test_paper_mode_reads_what_the_table_says(self, case):
+        assert read([case["text"]], "paper").row(0) == (case["paper"], "hash" if case["paper"] else None)
+
+
+@pytest.mark.parametrize("case", CASES["numbers"], ids=lambda case: ascii(case["text"]))
+def test_a_number_alone_is_read_as_the_table_says(case):
+    assert tidy(case["text"]) == case["number"]
+
+
+@pytest.mark.parametrize("mode", ["standard", "paper"])
+def test_a_column_is_read_as_its_responses_are_one_by_one(mode):
+    texts = [case["text"] for case in CASES["responses"]]
+    texts = [*texts, None, *reversed(texts)]
+    assert read(texts, mode).rows() == [row for text in texts for row in read([text], mode).rows()]
+
+
+@pytest.mark.parametrize("mode", ["standard", "paper"])
+def test_no_response_has_no_answer(mode):
+    assert read([None], mode).rows() == [(None, None)]
+    assert read([], mode).rows() == []
+
+
+# Texts made of what matters to the readers.
+PIECES = [
+    "#### ",
+    "####",
+    "#",
+    "\\boxed{",
+    "}",
+    "{",
+    "The answer is ",
+    "answer is: ",
+    "\n",
+    " ",
+    "$",
+    ",",
+    ".",
+    "-",
+    "%",
+    "*",
+    "/",
+    "\0",
+]
+PIECES += [
+    "1",
+    "23",
+    "450",
+    "1,000",
+    "0.5",
+    "x",
+    "=",
+    "\\frac{1}{2}",
+    "\\text{",
+    "**",
+    "#### 7",
+    "\\boxed{8}",
+    " 000",
+    "½",
+    "٣",
+]
+
+
+def texts_of_pieces(n, pieces=PIECES):
+    dice = random.Random(1319)
+    return ["".join(dice.choices(pieces, k=dice.randint(0, 12))) for _ in range(n)]
+
+
+def script_reading(text):
+    """The reference script's reading, in plain Python."""
+    found = re.search(r"#### (\-?[0-9\.\,]+)", text.split("\0")[0])
+    answer = found[1].replace(",", "") if found else ""
+    try:
+        float(answer)
+    except ValueError:
+        return None
+    return answer
+
+
+def test_paper_mode_reads_random_texts_as_the_script_does():
+    texts = texts_of_pieces(20_000)
+    answers = read(texts, "paper")["answer"].to_list()
+    assert answers == [script_reading(text) for text in texts]
+    assert sum(answer is not None for answer in answers) > 2_000
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="#0123456789., -\n\0٣－x", max_size=30))
+def test_paper_mode_reads_any_text_as_the_script_does(text):
+    for whole in (text, "#### " + text):
+        assert read([whole], "paper")["answer"][0] == script_reading(whole)
+
+
+def plain_reading(text):
+    """Standard mode, place by place from the end of the text."""
+    for name, announced in (("hash", "####"), ("boxed", r"\\boxed"), ("phrase", "answer")):
+        reading = re.compile(READINGS[name].replace(r"(?-u:\b{end-half})", r"\b").replace(r"(?-u:\b)", r"\b"))
+        for place in reversed([found.start() for found in re.finditer(f"(?={announced})", text)]):
+            if found := reading.match(text, place):
+                answer = tidy(found[1])
+                return (answer, name) if answer is not None else (None, None)
+    return None, None
+
+
+def test_standard_mode_reads_the_last_place_of_the_first_kind_that_has_a_number():
+    texts = texts_of_pieces(8_000, [piece for piece in PIECES if piece.isascii()])
+    found = read(texts, "standard").rows()
+    assert found == [plain_reading(text) for text in texts]
+    assert {source for _, source in found} == {"hash", "boxed", "phrase", None}
+
+
+NUMBERS = st.one_of(
+    st.integers(-(10**12), 10**12).map(str),
+    st.decimals(-(10**6), 10**6, places=3).map(str),
+    st.builds("{}/{}".format, st.integers(-99, 99), st.integers(1, 99)),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(NUMBERS)
+def test_an_answer_equals_itself(answer):
+    assert right(answer, answer, "standard", tolerance=0.0)
+    assert right(answer, answer, "standard", tolerance=0.5, strict=True)
+    assert not right(answer, answer, "standard", tolerance=0.0, strict=True)
+    if "/" not in answer:
+        assert right(answer, answer, "paper", tolerance=0.0)
+        assert right(answer, answer, "paper", tolerance=1e-4, strict=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, NUMBERS, st.sampled_from([0.0, 0.1, 1e-4, 3.0, 1e6]), st.booleans())
+def test_standard_mode_compares_exact_fractions(answer, gold, tolerance, strict):
+    difference, margin = abs(Fraction(answer) - Fraction(gold)), Fraction(str(tolerance))
+    expected = difference < margin if strict else difference <= margin
+    assert right(answer, gold, "standard", tolerance=tolerance, strict=strict) is expected
+    assert right(gold, answer, "standard", tolerance=tolerance, strict=strict) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "tolerance", "lax", "strict"),
+    [
+        ("1.1", "1", 0.1, True, False),  # the doubles differ by more than 0.1
+        ("0.9", "1", 0.1, True, False),
+        ("1.1000001", "1", 0.1, False, False),
+        ("1.0999999", "1", 0.1, True, True),
+        ("1/3", "0.3333", 1e-4, True, True),
+        ("18.00", "18", 0.0, True, False),
+        ("3/4", "0.75", 0.0, True, False),
+        ("9007199254740993", "9007199254740992", 0.0, False, False),  # equal as doubles
+    ],
+)
+def test_a_difference_may_be_the_tolerance_or_must_stay_below_it(answer, gold, tolerance, lax, strict):
+    assert right(answer, gold, "standard", tolerance=tolerance) is lax
+    assert right(answer, gold, "standard", tolerance=tolerance, strict=True) is strict
+
+
+def test_paper_mode_compares_doubles():
+    assert right("9007199254740993", "9007199254740992", "paper", tolerance=0.0)
+    assert right("10.", "10.0", "paper", tolerance=0.0)
+    assert not right("0.3", "0.30000000000000004", "paper", tolerance=0.0)
+    assert right("18.00009", "18", "paper", tolerance=1e-4, strict=True)
+    assert not right("0.0001", "0", "paper", tolerance=1e-4, strict=True)
+
+
+def test_infinite_doubles_are_equal_in_rejection_and_differ_in_evals():
+    huge = "9" * 400
+    assert right(huge, huge, "paper", tolerance=0.0)
+    assert not right(huge, huge, "paper", tolerance=1e-4, strict=True)  # their difference is not a number
+
+
+@pytest.mark.parametrize("mode", ["standard", "paper"])
+def test_no_answer_is_wrong_and_the_order_is_kept(mode):
+    answers, gold = pl.Series(["1", None, "2", "1", "x", None]), pl.Series(["1", "1", "3", "2", "1", None])
+    assert is_right(answers, gold, mode, tolerance=0.0).to_list() == [True, False, False, False, False, False]
+    assert is_right(answers, gold, mode, tolerance=1.0).to_list() == [True, False, True, True, False, False]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.fractions(min_value=0, max_denominator=200), st.integers(0, 50))
+def test_a_fraction_a_mixed_number_and_latex_have_one_value(fraction, whole):
+    top, bottom = fraction.as_integer_ratio()
+    assert value(tidy(f"{top}/{bottom}")) == fraction
+    assert value(tidy(f"\\frac{{{top}}}{{{bottom}}}")) == fraction
+    assert value(tidy(f"-{whole} {top}/{bottom}")) == -(whole + fraction)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(-(10**12), 10**12))
+def test_currency_thousands_signs_and_digits_do_not_change_a_number(n):
+    marked = f"{'−' if n < 0 else ''}$ {abs(n):,}.00 %"
+    foreign = str(n).translate(str.maketrans("0123456789-", "٠١٢٣٤٥٦٧٨٩−"))
+    assert value(tidy(marked)) == value(tidy(foreign)) == value(tidy(f"{n:,}".replace(",", "\u202f"))) == n
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(max_size=30) | st.text(alphabet="0123456789.,/ -−$%\\frac{}½²①٣", max_size=30))
+def test_what_the_normaliser_returns_has_a_value_and_stays_as_it_is(text):
+    answer = tidy(text)
+    if answer is not None:
+        assert value(answer) is not None
+        assert tidy(answer) == answer
+
+
+def test_an_answer_of_too_many_digits_is_none():
+    assert tidy("9" * MAX_DIGITS) == "9" * MAX_DIGITS
+    assert tidy("9" * (MAX_DIGITS + 1)) is None
+    assert value("9" * (MAX_DIGITS + 1)) is None
+    assert read(["#### " + "9" * 5_000], "standard").row(0) == (None, None)
+    assert read(["#### " + "9" * 5_000], "paper").row(0) == ("9" * 5_000, "hash")
+
+
+def test_paper_mode_votes_for_texts_and_standard_mode_for_values():
+    answers = pl.Series(["10", "10.", "10.0", None, "1/2", ".5", "1/3"])
+    assert vote_keys(answers, "paper").to_list() == answers.to_list()
+    assert vote_keys(answers, "standard").to_list() == ["10", "10", "10", None, "0.5", "0.5", "1/3"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_two_answers_have_one_vote_if_they_have_one_value(a, b):
+    one, other = vote_keys(pl.Series([a, b]), "standard")
+    assert (one == other) is (Fraction(a) == Fraction(b))
+
+
+MILLION = 1_000_000
+HOSTILE = {
+    "digits": "#### " + "1" * MILLION,
+    "commas": "#### " + "1," * (MILLION // 2),
+    "points": "#### " + "1." * (MILLION // 2),
+    "many answers": "#### 1 " * (MILLION // 7),
+    "marks": "#" * MILLION,
+    "spaces": "####" + " " * MILLION + "1",
+    "groups": "#### 1" + " 000" * (MILLION // 4),
+    "boxes": "\\boxed{" * (MILLION // 7),
+    "full boxes": "\\boxed{1}" * (MILLION // 9),
+    "an open box": "\\boxed{" + "x" * MILLION,
+    "phrases": "é answer is " * (MILLION // 12),
+    "phrases with answers": "é answer is 1 " * (MILLION // 14),
+    "fractions": "#### \\frac{1}{" * (MILLION // 14),
+    "NUL characters": "\0" * MILLION,
+    "other letters": "é" * (MILLION // 2),
+    "other digits": "#### " + "٣" * (MILLION // 2),
+}
+
+
+@pytest.mark.parametrize("mode", ["standard", "paper"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_response_takes_long(name, mode):
+    text = pl.Series([HOSTILE[name]])
+
+    def grade():
+        is_right(read_answers(text, mode)["answer"], pl.Series(["1"]), mode, tolerance=0.0)
+
+    assert least_seconds(grade) < 1.0  # benchmarks/hostile.py holds the real bound
