@@ -40,7 +40,7 @@ datasets:
 
 def prepare(folder: Path) -> None:
     """Write the data and the catalog, and build the union."""
-    from registry.store.store import sha256_file
+    from registry.files import sha256_file
 
     told = stories(QUESTIONS + TESTS, seed=3)
     train, exam = told[:QUESTIONS], told[QUESTIONS:]

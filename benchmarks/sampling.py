@@ -22,8 +22,7 @@ from builders.story_problems import build as story_problems
 from inference.engines import Completion, Engine, Request, Sampling
 from inference.engines.transformers import TransformersEngine
 from inference.prompts import TEMPLATES
-from registry.maker import Run
-from registry.store.models import Model
+from registry.maker import Model, Run
 
 MOST = 1.05  # seconds of build() for each second of the engine
 TIMES = 3

@@ -70,7 +70,7 @@ def fill(folder: Path, home: Path, artifacts: int) -> None:
         with where.draft(id) as draft:
             os.link(rows, draft.folder / "rows.parquet")
             draft.publish(
-                store.Manifest(
+                store.Record(
                     name=id.name,
                     version=id.version,
                     kind=recipe.entry.kind,

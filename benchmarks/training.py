@@ -20,9 +20,7 @@ import polars as pl
 
 from builders.story_problems import build as story_problems
 from inference.prompts import TEMPLATES, load_tokenizer
-from registry.maker import Options, Run
-from registry.rows import Input
-from registry.store.models import Model
+from registry.maker import Input, Model, Options, Run
 
 LEAST = 1.0  # useful tokens a second of ours for each of the better plain one
 TIMES = 3

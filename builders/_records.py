@@ -18,7 +18,7 @@ from registry.errors import InputError
 MAX_LINE = 8_000_000  # bytes; a longer line is refused and never held in memory whole
 
 
-class Record(NamedTuple):
+class Line(NamedTuple):
     """One row of a file: its 1-based line (or Parquet row), and its fields or the reason why there are none."""
 
     line: int
@@ -27,7 +27,7 @@ class Record(NamedTuple):
     detail: str | None = None
 
 
-def read_records(file: BinaryIO, name: str, wanted: Set[str]) -> Iterator[Record]:
+def read_records(file: BinaryIO, name: str, wanted: Set[str]) -> Iterator[Line]:
     """Yield the records of an open file; blank lines are skipped. Of Parquet only `wanted` columns are read, others are null.
 
     Raises InputError, naming the file, if it is neither JSON lines nor Parquet, or ends in the middle.
@@ -45,7 +45,7 @@ def read_records(file: BinaryIO, name: str, wanted: Set[str]) -> Iterator[Record
         yield from _parquet(unpacked, name, wanted) if start == b"PAR1" else _json_lines(unpacked, name)
 
 
-def _parquet(file: BinaryIO | gzip.GzipFile, name: str, wanted: Set[str]) -> Iterator[Record]:
+def _parquet(file: BinaryIO | gzip.GzipFile, name: str, wanted: Set[str]) -> Iterator[Line]:
     try:
         # Parquet is read from its end: gzipped, it is unpacked first.
         table = pq.ParquetFile(io.BytesIO(file.read()) if isinstance(file, gzip.GzipFile) else file)
@@ -55,12 +55,12 @@ def _parquet(file: BinaryIO | gzip.GzipFile, name: str, wanted: Set[str]) -> Ite
         for batch in table.iter_batches(columns=read):
             for fields in batch.to_pylist() if read else [{}] * batch.num_rows:
                 line += 1
-                yield Record(line, {**fields, **others})
+                yield Line(line, {**fields, **others})
     except (pa.ArrowException, ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: the Parquet data is damaged ({error}). Make the file again.") from error
 
 
-def _json_lines(file: BinaryIO | gzip.GzipFile, name: str) -> Iterator[Record]:
+def _json_lines(file: BinaryIO | gzip.GzipFile, name: str) -> Iterator[Line]:
     line = 0
     try:
         while text := file.readline(MAX_LINE + 1):
@@ -68,7 +68,7 @@ def _json_lines(file: BinaryIO | gzip.GzipFile, name: str) -> Iterator[Record]:
             if len(text) > MAX_LINE:
                 while text and not text.endswith(b"\n"):
                     text = file.readline(MAX_LINE)
-                yield Record(line, {}, "line_too_long", f"over {MAX_LINE:,} bytes")
+                yield Line(line, {}, "line_too_long", f"over {MAX_LINE:,} bytes")
                 continue
             if line == 1:
                 text = text.removeprefix(b"\xef\xbb\xbf")
@@ -77,12 +77,12 @@ def _json_lines(file: BinaryIO | gzip.GzipFile, name: str) -> Iterator[Record]:
             try:
                 fields = orjson.loads(text)
             except orjson.JSONDecodeError as error:
-                yield Record(line, {}, "not_json", str(error))
+                yield Line(line, {}, "not_json", str(error))
                 continue
             if isinstance(fields, dict):
-                yield Record(line, fields)
+                yield Line(line, fields)
             else:
-                yield Record(line, {}, "not_an_object", f"a JSON {type(fields).__name__}")
+                yield Line(line, {}, "not_an_object", f"a JSON {type(fields).__name__}")
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: the file ends or breaks after line {line} ({error}). Make it again.") from error
 

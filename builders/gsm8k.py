@@ -11,7 +11,8 @@ import polars as pl
 from eval.grading.answers import read_answers
 from registry.errors import InputError
 from registry.hub_client import Repo, Revision, snapshot
-from registry.rows import QUESTIONS, Licence, Questions, Role, question_id
+from registry.maker import Licence, Questions, Role
+from registry.rows import QUESTIONS, question_id
 
 EDITION = 1
 

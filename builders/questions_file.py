@@ -8,11 +8,11 @@ from typing import Any, BinaryIO, cast
 
 import polars as pl
 
-from builders._records import Record, read_records, text_field
+from builders._records import Line, read_records, text_field
 from builders._refusals import Share, check_refused, ignored
 from eval.grading.answers import is_right, read_answers, tidy
-from registry.catalog.bind import Location
-from registry.rows import QUESTIONS, Licence, Questions, Role, Tables, question_id
+from registry.maker import Licence, Location, Questions, Role, Tables
+from registry.rows import QUESTIONS, question_id
 
 EDITION = 1
 
@@ -63,7 +63,7 @@ def build(
     return cast(pl.DataFrame, Tables(frame.drop("given"), facts={"notes": notes} if notes else {}))
 
 
-def _row(record: Record) -> dict[str, Any]:
+def _row(record: Line) -> dict[str, Any]:
     row: dict[str, Any] = {"line": record.line, "source_row": record.line - 1, "drop": record.reason, "detail": record.detail}
     row["_other"] = [name for name in record.fields if name not in KNOWN]
     if record.reason:

@@ -12,7 +12,8 @@ from builders._selection import BLIND, Select, in_order, keep
 from eval.grading.answers import Mode
 from eval.grading.grade import check_models, gold_answers, grade, human_paths
 from eval.grading.paths import count_paths
-from registry.rows import SAMPLES, TRAINING, VERDICTS, Input, Questions, Tables
+from registry.maker import Input, Questions, Tables
+from registry.rows import SAMPLES, TRAINING, VERDICTS
 
 EDITION = 1  # raise it when the same inputs would give other rows
 BY_QUESTION = True

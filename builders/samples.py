@@ -24,9 +24,8 @@ from inference.engines import Completion, Engine, Request, Sampling
 from inference.engines.choice import open_engine
 from inference.prompts import FEW_SHOT_STOP, few_shot, load_tokenizer, prompt_of
 from registry.errors import InputError, RemoteError
-from registry.maker import Options, Run
-from registry.rows import QUESTIONS, SAMPLES, Questions, Tables
-from registry.store.models import Model
+from registry.maker import Model, Options, Questions, Run, Tables
+from registry.rows import QUESTIONS, SAMPLES
 from registry.text import escaped
 
 EDITION = 1

@@ -9,9 +9,9 @@ import polars as pl
 
 from builders._records import read_records, text_field
 from builders._refusals import Share, check_refused, ignored
-from registry.catalog.bind import Location
 from registry.errors import InputError
-from registry.rows import SAMPLES, Licence, Questions, Tables, question_id
+from registry.maker import Licence, Location, Questions, Tables
+from registry.rows import SAMPLES, question_id
 
 EDITION = 1
 

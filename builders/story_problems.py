@@ -15,7 +15,8 @@ import polars as pl
 from annotated_types import Ge
 
 from registry.errors import InputError
-from registry.rows import QUESTIONS, Questions, Role, question_id
+from registry.maker import Questions, Role
+from registry.rows import QUESTIONS, question_id
 
 EDITION = 1
 

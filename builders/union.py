@@ -7,7 +7,8 @@ import polars as pl
 from builders._selection import Select, in_order, keep
 from eval.grading.paths import count_paths
 from registry.errors import InputError
-from registry.rows import TRAINING, Input, Tables
+from registry.maker import Input, Tables
+from registry.rows import TRAINING
 
 EDITION = 1
 BY_QUESTION = True

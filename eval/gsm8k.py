@@ -15,7 +15,8 @@ from eval.grading.answers import Mode, vote_keys
 from eval.grading.grade import check_models, gold_answers, grade, human_paths
 from eval.grading.paths import count_paths
 from registry.errors import InputError
-from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS, Input, Tables
+from registry.maker import Input, Tables
+from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS
 
 EDITION = 1
 

@@ -28,7 +28,7 @@ from typing import NamedTuple, Self
 import polars as pl
 import pyarrow as pa
 
-from registry.store.store import no_space_is_an_error, sync
+from registry.files import no_space_is_an_error, sync
 
 log = logging.getLogger("rft")
 

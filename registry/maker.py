@@ -1,12 +1,17 @@
 """How and where a maker works: never part of the recipe, and nothing here may change what is made."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from pydantic import StringConstraints
 
 from registry.errors import UsageError
+from registry.rows import LOSS, QUESTIONS
+from registry.store.record import HubFiles
 
 Progress = Callable[[int, int, str, str], None]  # done, of (0: nobody knows), what is counted, what else there is to say
 
@@ -68,3 +73,80 @@ class Run:
     home: Path
     options: Options = field(default_factory=Options)
     progress: Progress = nothing
+
+
+# What a maker's signature says of its inputs and its result; the plan checks one against the other.
+Questions = Annotated[pl.DataFrame, QUESTIONS]
+
+
+class About:
+    """Marks a parameter that says something about the source, for those who publish it. No row depends on it, so a line may
+    gain it or change it after it was built."""
+
+
+Role = Annotated[Literal["train", "validation", "test"], About]  # what questions are for: nobody may train on test questions
+
+
+Licence = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9.-]*$"), About]  # as the Hub names it: mit, cc-by-4.0
+
+
+@dataclass(frozen=True)
+class Input:
+    """An artifact as a maker sees it: its id, its rows and tables (for the questions at hand) and its facts."""
+
+    id: str
+    rows: pl.DataFrame
+    verdicts: pl.DataFrame | None = None
+    path_stats: pl.DataFrame | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a maker may return in place of one frame: the rows, and the tables that are kept beside them.
+
+    `facts` are small values about the whole that later makers need; they are recorded in artifact.json.
+    """
+
+    rows: pl.DataFrame
+    verdicts: pl.DataFrame | None = None
+    path_stats: pl.DataFrame | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as a maker sees it: its id (`name@version`), its content, and the folder that transformers loads it from.
+
+    `facts` are what its trainer recorded: `loss` (the pre-training loss of its base), `parameters`, ...
+    """
+
+    id: str
+    content: str
+    folder: Path
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a trainer returns; the model's own files it has put into the `folder` of its Run.
+
+    `loss`: LOSS rows, the view "name@v/loss". `drops`: DROPS rows, what was refused of the data and why. `hub`: for a
+    model whose files stay in the Hub's cache: its repo, revision and files.
+    """
+
+    facts: Mapping[str, Any]
+    loss: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(LOSS.columns)))
+    drops: pl.DataFrame | None = None
+    hub: "HubFiles | None" = None
+
+
+class Location:
+    """A parameter that says where, not what: a file, relative to the catalog's folder.
+
+    The maker gets an open binary file whose sha256 is the line's `sha256`. Only the file's name is recorded.
+    """
+
+
+class Folder(Location):
+    """A Location that is a folder: the maker gets its path; `sha256` is taken over the list of (path, sha256) of its files."""

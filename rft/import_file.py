@@ -9,14 +9,15 @@ from typing import Any
 import polars as pl
 
 from registry.build.build import build, try_out
-from registry.catalog import read as catalogs
 from registry.catalog.bind import bind
+from registry.catalog.edit import add_lines, line
 from registry.catalog.plan import needed, plan
 from registry.catalog.read import SECTIONS, Catalog, Entry
 from registry.errors import CatalogError, InputError, NotFound, near
+from registry.files import sha256_file
+from registry.maker import Tables
 from registry.names import ArtifactId, check_name, parse_id
-from registry.rows import Tables
-from registry.store.store import Store, sha256_file
+from registry.store.store import Store
 from registry.text import blocks, escaped, first_refused
 
 
@@ -64,10 +65,10 @@ def import_file(
         entries.append(Entry(_free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": _draws(tables.rows)}))
     if len({e.id.name for e in entries}) < len(entries):
         raise CatalogError("--as, --rejection and --eval need three different names.")
-    lines = [catalogs.line(e) for e in entries]
+    lines = [line(e) for e in entries]
     if write:
         sections = [next(section for section, (kind, _) in SECTIONS.items() if kind == e.kind) for e in entries]
-        catalogs.add_lines(catalog.file, list(zip(sections, lines, strict=True)), {e.id: e for e in entries})
+        add_lines(catalog.file, list(zip(sections, lines, strict=True)), {e.id: e for e in entries})
     return Intake(_preview(tables), lines, [str(e.id) for e in entries])
 
 

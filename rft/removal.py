@@ -8,7 +8,8 @@ from pathlib import Path
 from inference.draws import Kept, stores
 from registry.errors import Conflict, Corrupt, NotFound, near
 from registry.names import ArtifactId, parse_id
-from registry.store.store import Store, Stored
+from registry.store.record import Stored
+from registry.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
         users = _users(store)
         artifacts = sorted(id for id in built if id not in listed and not _below(id, users) & listed and not _pulled(store, id))
         work = [folder for folder in idle if folder in work or parse_id(_of_work(folder)) not in listed]
-        models = {stored.manifest.content for id in built if id not in artifacts and (stored := _readable(store, id))}
+        models = {stored.record.content for id in built if id not in artifacts and (stored := _readable(store, id))}
         draws = [kept for kept in stores(store.home) if kept.content and kept.content not in models]
     size = sum(map(_bytes, [*map(store.folder, artifacts), *work])) + sum(kept.bytes for kept in draws)
     return Garbage(store.leftovers(), artifacts, work, draws, size)
@@ -64,7 +65,7 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
 
 def _pulled(store: Store, id: ArtifactId) -> bool:
     stored = _readable(store, id)
-    return stored is not None and "published" in stored.manifest.provenance
+    return stored is not None and "published" in stored.record.provenance
 
 
 def _of_work(folder: Path) -> str:
@@ -106,7 +107,7 @@ def _users(store: Store) -> dict[ArtifactId, set[ArtifactId]]:
             stored = store.get(id)
         except Corrupt:
             continue  # it cannot say what it was made from
-        for given in stored.manifest.inputs if stored else ():
+        for given in stored.record.inputs if stored else ():
             users.setdefault(parse_id(given.id), set()).add(id)
     return users
 

@@ -16,20 +16,23 @@ import polars as pl
 from registry.build.build import build
 from registry.catalog import read as catalog
 from registry.catalog.plan import needed, plan, select
+from registry.content import ContentHash
 from registry.maker import Options
 from registry.names import ArtifactId, parse_id
 from registry.query.api import open_registry
-from registry.rows import TEXT, ContentHash
-from registry.store.store import Draft, Manifest, Store
+from registry.rows import TEXT
+from registry.store.draft import Draft
+from registry.store.record import Record
+from registry.store.store import Store
 
 
-def manifest(draft: Draft, text: str) -> Manifest:
+def record_of(draft: Draft, text: str) -> Record:
     """Write one row of TEXT into a draft; return the record to publish it with."""
     frame = TEXT.fit(pl.DataFrame({"text": [text]}), "a test")
     frame.write_parquet(draft.folder / "rows.parquet")
     content = ContentHash(TEXT)
     content.add(frame.to_arrow())
-    return Manifest(
+    return Record(
         name=draft.id.name,
         version=draft.id.version,
         kind="dataset",
@@ -51,7 +54,7 @@ def manifest(draft: Draft, text: str) -> Manifest:
 def register(store: Store, name: str, text: str) -> bool:
     """Publish an artifact of one row; return whether it is new."""
     with store.draft(parse_id(name)) as draft:
-        return draft.publish(manifest(draft, text))
+        return draft.publish(record_of(draft, text))
 
 
 def wait_for(file: Path) -> None:
@@ -103,7 +106,7 @@ def make(file: Path, name: str, chunk: str) -> None:
     sys.stdin.readline()
     for step in todo:
         made = build(step.recipe, store, file.parent, options=Options(workers=1, chunk=int(chunk)))
-        print(made.manifest.content, made.seconds, flush=True)
+        print(made.record.content, made.seconds, flush=True)
 
 
 def read_only(home: Path, name: str) -> None:

@@ -51,7 +51,7 @@ def full(workspace):
 def test_rows_change_only_with_the_edition(full, what):
     name = LINES[what].partition(":")[0]
     full.build(name)
-    record = full.made(name).manifest
+    record = full.made(name).record
     assert {"edition": record.edition, "content": record.content} == GOLDEN[what], (
         f"{record.maker} makes other rows than before. If that is meant, raise its EDITION and set {what} in golden.yaml."
     )

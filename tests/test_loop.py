@@ -55,7 +55,7 @@ def rft(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_loop_closes_and_gives_the_same_again(loop):
     rft("build", "--all", cwd=loop.folder)
-    contents = {id: loop.store.require(id).manifest.content for id in loop.store.stamps()}
+    contents = {id: loop.store.require(id).record.content for id in loop.store.stamps()}
     assert {parse_id(name) for name in ("sft@1", "set@1", "rft@1", "score-rft@1")} <= contents.keys()
 
     drawn = pl.read_parquet(loop.stored("drawn@1").folder / "rows.parquet")
@@ -63,7 +63,7 @@ def test_the_loop_closes_and_gives_the_same_again(loop):
     assert drawn["model"].unique().to_list() == ["sft@1"]
     assert drawn["seed"].n_unique() == 24
     assert drawn["tokens"].is_between(1, 60).all()
-    kept = loop.stored("set@1").manifest
+    kept = loop.stored("set@1").record
     assert kept.rows >= 6  # the human solutions, and what the model got right
     assert loop.registry.sql('select count(*) as n from "rft@1/loss"')["n"].item() > 0
 
@@ -87,7 +87,7 @@ def test_the_loop_closes_and_gives_the_same_again(loop):
 
     shutil.rmtree(loop.store.home)
     rft("build", "--all", cwd=loop.folder)
-    assert {id: loop.store.require(id).manifest.content for id in loop.store.stamps()} == contents
+    assert {id: loop.store.require(id).record.content for id in loop.store.stamps()} == contents
 
 
 def test_a_dry_run_shows_the_first_prompt_and_what_is_to_come(loop):

@@ -12,11 +12,13 @@ import polars as pl
 from registry.build.build import Built, build
 from registry.catalog import read as catalog
 from registry.catalog.plan import Step, needed, plan, select
+from registry.files import sha256_file
 from registry.maker import Options
 from registry.names import ArtifactId, parse_id
 from registry.query.api import Registry
 from registry.rows import question_id
-from registry.store.store import Manifest, Store, Stored, sha256_file
+from registry.store.record import Record, Stored
+from registry.store.store import Store
 
 ROOT = Path(__file__).parent.parent
 CASE_FILES = Path(__file__).parent / "cases"
@@ -76,7 +78,7 @@ def least_seconds(call: Callable[[], object], times: int = 3) -> float:
 class Made(NamedTuple):
     """An artifact that was built: its record and its tables (None: it has no such table)."""
 
-    manifest: Manifest
+    record: Record
     rows: pl.DataFrame
     verdicts: pl.DataFrame | None
     drops: pl.DataFrame | None
@@ -136,4 +138,4 @@ class Workspace:
         tables = [stored.file(f"{table}.parquet") for table in ("rows", "verdicts", "drops", "path_stats")]
         rows, *others = [pl.read_parquet(file) if file else None for file in tables]
         assert rows is not None
-        return Made(stored.manifest, rows, *others)
+        return Made(stored.record, rows, *others)

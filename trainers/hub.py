@@ -7,9 +7,8 @@ from annotated_types import Gt
 
 from registry.errors import RemoteError
 from registry.hub_client import Repo, Revision, files_at, snapshot
-from registry.rows import Licence
-from registry.store.models import HubFiles, Trained
-from registry.store.store import files_in
+from registry.maker import Licence, Trained
+from registry.store.record import HubFiles, files_in
 from trainers.local import known_loss
 
 EDITION = 1

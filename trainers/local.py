@@ -6,12 +6,10 @@ from typing import Annotated, cast
 
 from annotated_types import Gt
 
-from registry.catalog.bind import Folder
 from registry.errors import InputError
-from registry.maker import Run
-from registry.rows import Input, Licence
-from registry.store.models import BESIDE, Trained
-from registry.store.store import RECORD
+from registry.maker import Folder, Input, Licence, Run, Trained
+from registry.store.models import BESIDE
+from registry.store.record import RECORD
 
 EDITION = 1
 

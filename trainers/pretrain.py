@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from registry.errors import InputError
-from registry.maker import Run
-from registry.rows import TEXT, Input
-from registry.store.models import Trained
+from registry.maker import Input, Run, Trained
+from registry.rows import TEXT
 
 EDITION = 1
 
@@ -50,7 +49,8 @@ def train(
     """
     from transformers import LlamaConfig, LlamaForCausalLM, set_seed
 
-    from trainers._fitting.fit import Recipe, Row, blocks, fit
+    from trainers._fitting.batches import Row, blocks
+    from trainers._fitting.fit import Recipe, fit
 
     if hidden % (2 * heads):
         raise InputError(

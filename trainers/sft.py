@@ -12,9 +12,8 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from inference.prompts import TEMPLATES, load_tokenizer
 from registry.errors import InputError
-from registry.maker import Run
-from registry.rows import QUESTIONS, TRAINING, Input
-from registry.store.models import Model, Trained
+from registry.maker import Input, Model, Run, Trained
+from registry.rows import QUESTIONS, TRAINING
 
 EDITION = 1
 
@@ -42,7 +41,8 @@ def train(
     and moments are fp32, and the result is saved as bf16. Refused are rows without a response (no_response) and those
     whose prompt alone is too long (too_long). Raises InputError if no row is left or the model has no tokenizer.
     """
-    from trainers._fitting.fit import Recipe, Row, fit, load
+    from trainers._fitting.batches import Row
+    from trainers._fitting.fit import Recipe, fit, load
 
     tokenizer = load_tokenizer(base.folder, base.id)
     model = load(base.folder)

@@ -5,7 +5,7 @@ import polars as pl
 from eval.grading.answers import Mode, is_right, read_answers
 from eval.grading.paths import read_paths
 from registry.errors import InputError
-from registry.rows import Input
+from registry.maker import Input
 
 
 def grade(samples: pl.DataFrame, mode: Mode, *, tolerance: float, strict: bool = False) -> pl.DataFrame:

@@ -5,8 +5,7 @@ from typing import Any
 
 from inference.engines import Engine
 from registry.errors import UsageError, near
-from registry.maker import Options
-from registry.store.models import Model
+from registry.maker import Model, Options
 
 NAMES = ("vllm", "openai", "transformers")
 

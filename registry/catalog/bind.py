@@ -21,28 +21,18 @@ from pydantic.errors import PydanticUserError
 
 from registry.catalog.read import Catalog, Entry
 from registry.errors import CatalogError, near
-from registry.maker import Run
+from registry.files import sha256_file
+from registry.maker import About, Folder, Input, Location, Model, Run
 from registry.names import ArtifactId
-from registry.rows import About, Input, Shape
-from registry.store.models import Model, files_hash
-from registry.store.store import Kind, files_in, sha256_file
+from registry.rows import Shape
+from registry.store.models import files_hash
+from registry.store.record import Kind, files_in
 
 MAKERS: dict[Kind, tuple[str, str]] = {  # where the makers of a kind live, and what their function is called
     "dataset": ("builders", "build"),
     "model": ("trainers", "train"),
     "eval": ("eval", "evaluate"),
 }
-
-
-class Location:
-    """A parameter that says where, not what: a file, relative to the catalog's folder.
-
-    The maker gets an open binary file whose sha256 is the line's `sha256`. Only the file's name is recorded.
-    """
-
-
-class Folder(Location):
-    """A Location that is a folder: the maker gets its path; `sha256` is taken over the list of (path, sha256) of its files."""
 
 
 def location_hash(path: Path) -> str:

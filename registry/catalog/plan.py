@@ -14,7 +14,8 @@ from registry.catalog.bind import Recipe, bind, recorded
 from registry.catalog.read import Catalog
 from registry.errors import CatalogError, Corrupt, Drifted, EditedEntry, NotFound, RftError, near
 from registry.names import ArtifactId, parse_id
-from registry.store.store import Manifest, Store, Stored
+from registry.store.record import Record, Stored
+from registry.store.store import Store
 
 State = Literal["ok", "build", "edited", "drifted", "corrupt"]
 
@@ -96,13 +97,13 @@ def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | None]) -
             return Step(recipe, "build", "not built yet")
         if id.is_dev:
             return Step(recipe, "build", "@dev is built every time")
-        if edited := difference(recipe, stored.manifest):
+        if edited := difference(recipe, stored.record):
             return Step(recipe, "edited", edited)
         if damage := store.damage(stored):
             return Step(recipe, "corrupt", damage)
     except Corrupt as error:
         return Step(recipe, "corrupt", str(error))
-    for given in stored.manifest.inputs:
+    for given in stored.record.inputs:
         input_id = parse_id(given.id)
         if input_id not in seen:
             try:
@@ -110,19 +111,19 @@ def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | None]) -
             except Corrupt:
                 seen[input_id] = None  # its own line is corrupt; this one has all it needs
         now = seen[input_id]
-        if now is not None and now.manifest.content != given.content:
+        if now is not None and now.record.content != given.content:
             return Step(
                 recipe,
                 "drifted",
-                f"its input {given.id} is now {now.manifest.content[:12]}, it was {given.content[:12]} when this was built",
+                f"its input {given.id} is now {now.record.content[:12]}, it was {given.content[:12]} when this was built",
             )
     note = ""
-    if stored.manifest.edition != recipe.maker.edition:
-        note = f"made by edition {stored.manifest.edition} of {recipe.maker.name}; edition {recipe.maker.edition} would give other rows"
+    if stored.record.edition != recipe.maker.edition:
+        note = f"made by edition {stored.record.edition} of {recipe.maker.name}; edition {recipe.maker.edition} would give other rows"
     return Step(recipe, "ok", "", note)
 
 
-def difference(recipe: Recipe, record: Manifest) -> str:
+def difference(recipe: Recipe, record: Record) -> str:
     """Return in words how the line differs from the record, or an empty string."""
     if (recipe.entry.kind, recipe.maker.name) != (record.kind, record.maker):
         return f"its maker is {recipe.maker.name}, it was built by {record.maker}"

@@ -17,7 +17,8 @@ from registry.errors import Drifted, InputError, NotFound, RftError, near
 from registry.names import ArtifactId, parse_id
 from registry.query import index
 from registry.store.lineage import flat, lineage
-from registry.store.store import Manifest, Store, Stored
+from registry.store.record import Record, Stored
+from registry.store.store import Store
 
 if TYPE_CHECKING:
     import datasets
@@ -35,14 +36,14 @@ class Artifact:
         return str(self.stored.id)
 
     @property
-    def manifest(self) -> Manifest:
+    def record(self) -> Record:
         """The record of where it came from (artifact.json)."""
-        return self.stored.manifest
+        return self.stored.record
 
     def _rows(self) -> Path:
         file = self.stored.file("rows.parquet")
         if file is None:
-            raise NotFound(f"{self.id} is a {self.manifest.kind} and has no rows.")
+            raise NotFound(f"{self.id} is a {self.record.kind} and has no rows.")
         return file
 
     def polars(self) -> pl.DataFrame:
@@ -67,7 +68,7 @@ class Artifact:
         """
         file = self.stored.file("verdicts.parquet")
         if file is None:
-            raise InputError(f"{self.id} ({self.manifest.maker}) graded no samples. Rejection sets, unions and evals do.")
+            raise InputError(f"{self.id} ({self.record.maker}) graded no samples. Rejection sets, unions and evals do.")
         verdicts = pl.read_parquet(file)
         if verdict is not None:
             known = sorted(verdicts["verdict"].unique())

@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 
 from registry.errors import Corrupt, RftError
 from registry.names import DEV, ArtifactId
-from registry.store.store import Store, Stored
+from registry.store.record import Stored
+from registry.store.store import Store
 
 LAYOUT = 5  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
@@ -168,16 +169,16 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
     readable = {id: stored for id in new if (stored := _readable(store, id)) is not None}
     # A damaged artifact is listed, without views: `rft verify` says what is wrong with it, and SQL on the others goes on.
     sound = {id: stored for id, stored in readable.items() if store.damage(stored) is None}
-    manifests = [stored.manifest for stored in readable.values()]
+    records = [stored.record for stored in readable.values()]
     tables: dict[str, list[tuple[Any, ...]]] = {
         "artifacts": [
             (m.name, m.version, m.kind, m.maker, m.edition, m.content, m.rows, m.bytes, m.built_at.replace(tzinfo=None))
-            for m in manifests
+            for m in records
         ],
         "inputs": [
-            (m.name, m.version, position, given.id, given.content) for m in manifests for position, given in enumerate(m.inputs)
+            (m.name, m.version, position, given.id, given.content) for m in records for position, given in enumerate(m.inputs)
         ],
-        "drops_by_reason": [(m.name, m.version, reason, rows) for m in manifests for reason, rows in m.drops.items()],
+        "drops_by_reason": [(m.name, m.version, reason, rows) for m in records for reason, rows in m.drops.items()],
         # The stamp was taken before the record was read: if it was replaced in between, the next opener reads it again.
         # A damaged artifact gets none, so every opener looks whether it is whole by now.
         "_stamps": [
@@ -194,7 +195,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
         for suffix, query in _views(stored):
             connection.execute(f"create or replace view {_name(str(id) + suffix)} as {query}")
         scores = stored.file("rows.parquet")
-        if stored.manifest.rows_are == "SCORES" and scores is not None:
+        if stored.record.rows_are == "SCORES" and scores is not None:
             connection.execute(f"insert into scores select ?, ?, * from {_parquet(scores)}", list(id))
 
 
@@ -204,7 +205,7 @@ def _views(stored: Stored) -> Iterator[tuple[str, str]]:
             yield suffix, f"from {_parquet(table)}"
     refused, verdicts = stored.file("drops.parquet"), stored.file("verdicts.parquet")
     parts = [f"from {_parquet(refused)}"] if refused else []
-    if verdicts and stored.manifest.rows_are == "TRAINING":
+    if verdicts and stored.record.rows_are == "TRAINING":
         parts.append(
             "select source, question_id, model, draw, null::bigint as line, verdict as reason, null::varchar as detail "
             f"from {_parquet(verdicts)} where verdict <> 'kept'"

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from registry.errors import Corrupt, Drifted
 from registry.names import ArtifactId, parse_id
-from registry.store.store import Manifest, Store
+from registry.store.record import Record
+from registry.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Node:
 
 def lineage(store: Store, id: ArtifactId) -> Node:
     """Return the tree of what `id` was made from; NotFound if it is not built."""
-    return _node(store, id, store.require(id).manifest.content, {})
+    return _node(store, id, store.require(id).record.content, {})
 
 
 def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[ArtifactId, str], Node]) -> Node:
@@ -33,10 +34,10 @@ def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[Artifact
         stored, state = None, "damaged"
     record = None if state == "damaged" else store.record(id, content)
     if stored is not None:
-        state = "" if stored.manifest.content == content else "changed"
+        state = "" if stored.record.content == content else "changed"
     elif record is not None:
         state = "not here"
-    m = record or (stored.manifest if stored else None)
+    m = record or (stored.record if stored else None)
     if m is None:
         node = Node(str(id), "?", None, content, state, ())
     else:
@@ -46,24 +47,24 @@ def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[Artifact
     return node
 
 
-def ancestors(store: Store, manifest: Manifest) -> dict[str, Manifest]:
+def ancestors(store: Store, record: Record) -> dict[str, Record]:
     """Return the records of everything that an artifact was made from, nearest first, by id; without those that are gone.
 
     Raises Drifted if one of them was used with two different contents: no id could stand for both.
     """
-    found: dict[str, Manifest] = {}
-    waiting = list(manifest.inputs)
+    found: dict[str, Record] = {}
+    waiting = list(record.inputs)
     while waiting:
         given = waiting.pop(0)
         if given.id in found:
             if found[given.id].content != given.content:
                 raise Drifted(
-                    f"{manifest.id} was made from two different {given.id}: {found[given.id].content[:12]} and {given.content[:12]}."
+                    f"{record.id} was made from two different {given.id}: {found[given.id].content[:12]} and {given.content[:12]}."
                 )
             continue
-        if record := store.record(parse_id(given.id), given.content):
-            found[given.id] = record
-            waiting += record.inputs
+        if one := store.record(parse_id(given.id), given.content):
+            found[given.id] = one
+            waiting += one.inputs
     return found
 
 

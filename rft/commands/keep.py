@@ -21,7 +21,7 @@ def verify(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
         try:
             stored = registry.store.require(id)
             if damage := registry.store.damage(stored, thorough=True):
-                bad[str(id)], cures[str(id)] = damage, f"{id}: {damage}. `rft rm {id}` removes it, {stored.manifest.again}."
+                bad[str(id)], cures[str(id)] = damage, f"{id}: {damage}. `rft rm {id}` removes it, {stored.record.again}."
         except Corrupt as error:
             bad[str(id)] = cures[str(id)] = str(error)
     if json:

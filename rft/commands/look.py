@@ -58,7 +58,7 @@ def ls(
 def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
     """Show the record of an artifact: recipe, counts, files, provenance."""
     registry = Place(catalog, home).registry()
-    m = registry.store.require(registry.resolve(name)).manifest
+    m = registry.store.require(registry.resolve(name)).record
     if json:
         print(m.model_dump_json(indent=1))
         return

@@ -89,7 +89,8 @@ def build(
 ) -> None:
     """Make what is missing, inputs first."""
     from registry.build.build import build as make
-    from registry.build.build import keep_log, preview, rank
+    from registry.build.build import keep_log, preview
+    from registry.build.processes import rank
     from registry.catalog.plan import needed, select
     from registry.maker import Options
     from rft.progress import bar
@@ -132,7 +133,7 @@ def build(
 
 
 def _built(built: "Built") -> dict[str, Any]:
-    m = built.manifest
+    m = built.record
     return {
         "id": str(m.id),
         "rows": m.rows,
@@ -145,7 +146,7 @@ def _built(built: "Built") -> dict[str, Any]:
 
 
 def _say_built(built: "Built", number: int, of: int) -> None:
-    m = built.manifest
+    m = built.record
     same = "" if built.new else "  (another build had just registered the same)"
     size = (
         f"loss {m.facts['loss']:.3f}"

@@ -128,7 +128,7 @@ def pull(
         return
     print_lines(
         (str(m.id), number(m.rows, "row"), m.content[:12], "" if new else "was here already")
-        for m, new in ((one.manifest, one.new) for one in done)
+        for m, new in ((one.record, one.new) for one in done)
     )
 
 
@@ -173,9 +173,9 @@ def export(
     if prompt and format not in PROMPTED:
         raise UsageError(f"{format} holds the question alone; --prompt goes with {', '.join(PROMPTED)}.")
     registry = Place(catalog, home).registry()
-    manifest = registry.load(name).manifest
-    if role_of(manifest, ancestors(registry.store, manifest).get) == "test":
-        say(f"note: {manifest.id} holds test questions: nothing should be trained on them")
+    record = registry.load(name).record
+    if role_of(record, ancestors(registry.store, record).get) == "test":
+        say(f"note: {record.id} holds test questions: nothing should be trained on them")
     render = template(prompt or "alpaca").render
     done = write(registry, name, format, output, seed=seed, render=render, overwrite=overwrite, config=trl_config)
     if json:

@@ -24,10 +24,10 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from registry.errors import InputError, NotFound, UsageError, near
+from registry.files import no_space_is_an_error, sha256_file, sync
 from registry.names import parse_id
 from registry.query.api import Artifact, Registry
 from registry.store.lineage import flat, lineage
-from registry.store.store import no_space_is_an_error, sha256_file, sync
 
 SOLVED = ("prompt-completion", "messages", "alpaca", "query-response")  # of rows with a question and a response
 GRADED = ("kto", "dpo")  # of the samples that a set graded
@@ -104,7 +104,7 @@ def export(
     if not rows.height:
         why = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
         raise InputError(f"{artifact.id} has nothing to export as {format}{f': {why}' if why else ''}.")
-    pins: dict[str, Any] = {"artifact": artifact.id, "content": artifact.manifest.content, "format": format}
+    pins: dict[str, Any] = {"artifact": artifact.id, "content": artifact.record.content, "format": format}
     pins |= {"seed": seed} if format == "dpo" else {}
     pins |= {"prompt": render("{question}")} if format in PROMPTED else {}
     with no_space_is_an_error():
@@ -170,7 +170,7 @@ def _table(artifact: Artifact, format: str, seed: int, render: Callable[[str], s
     """Return the rows of an export, and how many questions or rows are not among them, by reason."""
     if format in TABLES:
         return artifact.polars(), {}
-    made = artifact.manifest.rows_are
+    made = artifact.record.rows_are
     if made not in (("TRAINING", "QUESTIONS") if format in SOLVED else ("TRAINING",)):
         needed = "questions, rejection sets and unions" if format in SOLVED else "rejection sets and unions"
         raise InputError(
@@ -236,7 +236,7 @@ def _questions(artifact: Artifact, judged: pl.DataFrame) -> pl.DataFrame:
         frames += [
             Registry(store.home).load(str(stored.id)).polars().select(columns)
             for stored in above
-            if stored is not None and stored.manifest.rows_are == "QUESTIONS"
+            if stored is not None and stored.record.rows_are == "QUESTIONS"
         ]
     return pl.concat(frames).unique("question_id", keep="first")
 

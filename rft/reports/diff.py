@@ -33,12 +33,10 @@ class Difference:
 
 def difference(a: Artifact, b: Artifact) -> Difference:
     """Return what `b` has more and less than `a`; InputError if their rows are of different kinds."""
-    if a.manifest.rows_are != b.manifest.rows_are:
-        raise InputError(
-            f"{a.id} has {a.manifest.rows_are} rows and {b.id} {b.manifest.rows_are} rows: they cannot be compared."
-        )
+    if a.record.rows_are != b.record.rows_are:
+        raise InputError(f"{a.id} has {a.record.rows_are} rows and {b.id} {b.record.rows_are} rows: they cannot be compared.")
     left, right = _keys(a), _keys(b)
-    key = "canonical" if a.manifest.facts.get("key") == b.manifest.facts.get("key") == "canonical" else "paper"
+    key = "canonical" if a.record.facts.get("key") == b.record.facts.get("key") == "canonical" else "paper"
     path = "path_canonical" if key == "canonical" else "path"
     counts: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
@@ -54,7 +52,7 @@ def difference(a: Artifact, b: Artifact) -> Difference:
         a=a.id,
         b=b.id,
         key=key,
-        identical=a.manifest.content == b.manifest.content,
+        identical=a.record.content == b.record.content,
         rows_removed=_missing(left, right),
         rows_added=_missing(right, left),
         rows_in_both=left.height - _missing(left, right),
@@ -75,7 +73,7 @@ def _missing(x: pl.DataFrame, y: pl.DataFrame) -> int:
 
 
 def _paths(artifact: Artifact, path: str) -> pl.DataFrame | None:
-    if artifact.manifest.rows_are == "TRAINING":
+    if artifact.record.rows_are == "TRAINING":
         return artifact.polars().filter(pl.col("origin") != "human").select("question_id", path).unique(maintain_order=True)
     verdicts = artifact.stored.file("verdicts.parquet")
     if verdicts is None:

@@ -14,7 +14,7 @@ import polars as pl
 from eval.gsm8k import interval
 from registry.names import ArtifactId, parse_id
 from registry.query.api import Registry
-from registry.store.store import Manifest
+from registry.store.record import Record
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Row:
 
 def scaling(registry: Registry, ids: Iterable[ArtifactId]) -> list[Row]:
     """Return a row for each of the models `ids` and each way it was scored, in the order of `ids`."""
-    wanted = [registry.store.require(id).manifest for id in ids]
-    groups: dict[str, list[Manifest]] = {}
+    wanted = [registry.store.require(id).record for id in ids]
+    groups: dict[str, list[Record]] = {}
     for model in (m for m in wanted if m.kind == "model"):
         recipe = {name: value for name, value in model.params.items() if name != "seed"}
         groups.setdefault(repr((model.maker, model.inputs, recipe)), []).append(model)
@@ -64,13 +64,13 @@ def scaling(registry: Registry, ids: Iterable[ArtifactId]) -> list[Row]:
 Asked = tuple[str, str]  # which questions, and how if not as usual
 
 
-def _outdated(registry: Registry, samples: Manifest) -> bool:
+def _outdated(registry: Registry, samples: Record) -> bool:
     """Return whether samples were drawn from a model, or of questions, that are no longer what they were (@dev)."""
     now = ((registry.store.get(parse_id(given.id)), given.content) for given in samples.inputs[:2])
-    return any(stored is not None and stored.manifest.content != content for stored, content in now)
+    return any(stored is not None and stored.record.content != content for stored, content in now)
 
 
-def _how(samples: Manifest, scored: Manifest) -> str:
+def _how(samples: Record, scored: Record) -> str:
     """Return in words how a model was asked and graded, where that may differ from one eval to another."""
     said = {**{name: samples.params.get(name) for name in ("prompt", "shots", "max_tokens")}}
     said |= {name: scored.params.get(name) for name in ("mode", "tolerance")}
@@ -82,18 +82,13 @@ def _greedy(registry: Registry) -> dict[str, dict[Asked, np.ndarray]]:
     found: dict[str, dict[Asked, np.ndarray]] = {}
     for id in sorted(registry.store.stamps()):
         stored = registry.store.get(id)
-        if stored is None or stored.manifest.kind != "eval" or len(stored.manifest.inputs) < 2:
+        if stored is None or stored.record.kind != "eval" or len(stored.record.inputs) < 2:
             continue
-        questions, samples = (given.id for given in stored.manifest.inputs[:2])
+        questions, samples = (given.id for given in stored.record.inputs[:2])
         drawn, file = registry.store.get(parse_id(samples)), stored.file("verdicts.parquet")
-        if (
-            file is None
-            or drawn is None
-            or drawn.manifest.params.get("temperature") != 0
-            or _outdated(registry, drawn.manifest)
-        ):
+        if file is None or drawn is None or drawn.record.params.get("temperature") != 0 or _outdated(registry, drawn.record):
             continue
-        asked_how = _how(drawn.manifest, stored.manifest)
+        asked_how = _how(drawn.record, stored.record)
         verdicts = pl.read_parquet(file).filter(pl.col("draw") == 0)
         asked = registry.load(questions).polars().select("question_id").sort("question_id")
         for (model,), draws in verdicts.group_by("model", maintain_order=True):
@@ -106,7 +101,7 @@ def _greedy(registry: Registry) -> dict[str, dict[Asked, np.ndarray]]:
     return found
 
 
-def _row(registry: Registry, models: list[Manifest], asked: Asked, right: dict[str, dict[Asked, np.ndarray]]) -> Row:
+def _row(registry: Registry, models: list[Record], asked: Asked, right: dict[str, dict[Asked, np.ndarray]]) -> Row:
     first = models[0]
     base, dataset = (first.inputs[0].id, first.inputs[1].id) if first.maker == "sft" else (None, None)
     rows, paths = _training_set(registry, dataset) if dataset else (None, None)
@@ -135,8 +130,8 @@ def _training_set(registry: Registry, name: str) -> tuple[int | None, float | No
         return None, None  # it was removed
     artifact = registry.load(name)
     rows = artifact.polars()
-    if artifact.manifest.rows_are != "TRAINING":
+    if artifact.record.rows_are != "TRAINING":
         return rows.height, 1.0 if rows.height else None
-    path = "path" if artifact.manifest.facts.get("key") == "paper" else "path_canonical"
+    path = "path" if artifact.record.facts.get("key") == "paper" else "path_canonical"
     per_question = rows.group_by("question_id").agg(pl.col(path).n_unique())[path]
     return rows.height, float(per_question.mean()) if rows.height else None  # type: ignore[arg-type]

@@ -49,11 +49,11 @@ def statistics(artifact: Artifact) -> Statistics:
     files = {name: artifact.stored.file(f"{name}.parquet") for name in ("rows", "verdicts", "path_stats")}
     if any(file is None for file in files.values()):
         raise InputError(
-            f"{artifact.id} ({artifact.manifest.maker}) has no verdicts on samples. Statistics are of rejection sets, unions and evals."
+            f"{artifact.id} ({artifact.record.maker}) has no verdicts on samples. Statistics are of rejection sets, unions and evals."
         )
-    facts = artifact.manifest.facts
+    facts = artifact.record.facts
     key, sources = facts["key"], facts["sources"]
-    is_set = artifact.manifest.rows_are == "TRAINING"
+    is_set = artifact.record.rows_are == "TRAINING"
     with duckdb.connect() as connection:
         for name, file in files.items():
             connection.read_parquet(str(file)).create_view(name)
@@ -68,7 +68,7 @@ def statistics(artifact: Artifact) -> Statistics:
             key=key,
             questions=questions,
             solved=solved,
-            rows=artifact.manifest.rows if is_set else 0,
+            rows=artifact.record.rows if is_set else 0,
             human_rows=_one(connection, "select count(*) from human")[0],
             kept=kept,
             at_k=[

@@ -81,7 +81,7 @@ def test_a_question_that_cannot_be_used_is_refused_and_the_rest_is_kept(
     made = make(QUESTIONS_LINE % ("q.jsonl", 0.5))
     assert made.rows["question_id"].to_list() == IDS[:2]
     assert made.rows["source_row"].to_list() == [0, 2]
-    assert made.manifest.drops == {reason: 1}
+    assert made.record.drops == {reason: 1}
     ((line, said, why),) = drops(workspace, "q@1")
     assert (line, said) == (2, reason)
     assert detail in (why or "")
@@ -117,7 +117,7 @@ def test_a_sample_that_cannot_be_used_is_refused_and_the_rest_is_kept(
     workspace.write("s.jsonl", text(SAMPLE, draw=7) + row + text(SAMPLE, draw=9))
     made = make(SAMPLES_LINE % ("s.jsonl", 0.5))
     assert made.rows["draw"].to_list() == [7, 9]
-    assert made.manifest.drops == {reason: 1}
+    assert made.record.drops == {reason: 1}
     ((line, said, why),) = drops(workspace, "s@1")
     assert (line, said) == (2, reason)
     assert detail in (why or "")
@@ -125,7 +125,7 @@ def test_a_sample_that_cannot_be_used_is_refused_and_the_rest_is_kept(
 
 def test_each_missing_draw_is_called_missing(make: Make, workspace: Workspace) -> None:
     workspace.write("s.jsonl", text(SAMPLE, draw=0) + text(SAMPLE) * 3)
-    assert make(SAMPLES_LINE % ("s.jsonl", 1.0)).manifest.drops == {"missing_field": 3}
+    assert make(SAMPLES_LINE % ("s.jsonl", 1.0)).record.drops == {"missing_field": 3}
 
 
 @pytest.mark.parametrize(
@@ -168,13 +168,13 @@ def test_the_share_of_refused_rows_is_bounded(make: Make, workspace: Workspace) 
         "  line 10: not_an_object (a JSON int)",
         "Mend the file, or raise max_refused (--max-refused of `rft import`).",
     ]
-    assert make(QUESTIONS_LINE % ("q.jsonl", 0.4)).manifest.drops == {"missing_field": 2, "not_an_object": 2}
+    assert make(QUESTIONS_LINE % ("q.jsonl", 0.4)).record.drops == {"missing_field": 2, "not_an_object": 2}
 
 
 def test_one_bad_row_in_twenty_is_allowed_without_saying_so(make: Make, workspace: Workspace) -> None:
     rows = [{"question": f"How many are {n}?", "answer": str(n)} for n in range(19)]
     workspace.write("q.jsonl", json_lines(rows) + "{\n")
-    assert make("q@1: {builder: questions_file, params: {path: q.jsonl, sha256: ?}}").manifest.drops == {"not_json": 1}
+    assert make("q@1: {builder: questions_file, params: {path: q.jsonl, sha256: ?}}").record.drops == {"not_json": 1}
     workspace.write("q.jsonl", json_lines(rows[1:]) + "{\n")
     with pytest.raises(InputError, match="1 of 19 questions are refused"):
         make("q@2: {builder: questions_file, params: {path: q.jsonl, sha256: ?}}")
@@ -214,10 +214,10 @@ def test_questions_are_the_same_from_every_kind_of_file(make: Make, workspace: W
     for n, (name, data) in enumerate(packed(SIX).items(), 1):
         workspace.write(name, data)
         made = make(f"q@{n}: {{builder: questions_file, params: {{path: {name}, sha256: ?}}}}")
-        contents.add(made.manifest.content)
-        assert made.manifest.params["path"] == name
+        contents.add(made.record.content)
+        assert made.record.params["path"] == name
     workspace.build("six@1")
-    assert contents == {workspace.stored("six@1").manifest.content}
+    assert contents == {workspace.stored("six@1").record.content}
 
 
 def test_samples_are_the_same_from_every_kind_of_file(make: Make, workspace: Workspace) -> None:
@@ -230,7 +230,7 @@ def test_samples_are_the_same_from_every_kind_of_file(make: Make, workspace: Wor
     for n, (name, data) in enumerate(packed(rows).items(), 1):
         workspace.write(name, data)
         line = f"s@{n}: {{builder: samples_file, inputs: [six@1], params: {{path: {name}, sha256: ?}}}}"
-        contents.add(make(line).manifest.content)
+        contents.add(make(line).record.content)
     assert len(contents) == 1
 
 
@@ -309,7 +309,7 @@ def test_questions_with_answers_only_have_no_human_row(make: Make, workspace: Wo
         "q.jsonl", [{"question": row["question"], "answer": answer} for row, answer in zip(SIX, answers, strict=True)]
     )
     made = make(QUESTIONS_LINE % ("q.jsonl", 0))
-    assert made.manifest.facts["notes"] == ["6 questions have an answer but no solution: they have no human row"]
+    assert made.record.facts["notes"] == ["6 questions have an answer but no solution: they have no human row"]
     workspace.write("s.jsonl", samples_of({0: ["4*6=<<4*6=24>>24 24-9=<<24-9=15>>15\n#### 15"], 1: ["#### 1"]}))
     make("s@1: {builder: samples_file, inputs: [q@1], params: {path: s.jsonl, sha256: ?}}")
     kept = make("kept@1: {builder: rejection, inputs: [q@1, s@1]}")
@@ -318,12 +318,12 @@ def test_questions_with_answers_only_have_no_human_row(make: Make, workspace: Wo
 
 def test_columns_that_are_not_read_are_noted(make: Make, workspace: Workspace) -> None:
     workspace.write("q.jsonl", [SIX[0] | {"z": 1, "level": 2}, SIX[1] | {"z": 1, "question_id": "x"}])
-    assert make(QUESTIONS_LINE % ("q.jsonl", 0)).manifest.facts["notes"] == ["ignored columns: level, question_id, z"]
+    assert make(QUESTIONS_LINE % ("q.jsonl", 0)).record.facts["notes"] == ["ignored columns: level, question_id, z"]
 
 
 def test_the_note_on_ignored_columns_stays_short(make: Make, workspace: Workspace) -> None:
     workspace.write("q.jsonl", [SIX[0] | {f"{n:02}" + "x" * 1000: 1 for n in range(25)}])
-    (note,) = make(QUESTIONS_LINE % ("q.jsonl", 0)).manifest.facts["notes"]
+    (note,) = make(QUESTIONS_LINE % ("q.jsonl", 0)).record.facts["notes"]
     assert note.endswith("x and 5 more")
     assert len(note) < 1500
 
@@ -397,7 +397,7 @@ def test_the_question_decides_where_there_is_an_id_too(make: Make, workspace: Wo
     workspace.write("s.jsonl", rows)
     made = make(SAMPLES_LINE % ("s.jsonl", 0))
     assert made.rows["question_id"].to_list() == [IDS[0]] * 3
-    assert made.manifest.facts["notes"] == ["2 rows have question and question_id: the question decided"]
+    assert made.record.facts["notes"] == ["2 rows have question and question_id: the question decided"]
 
 
 def test_samples_of_other_questions_may_be_ignored(make: Make, workspace: Workspace) -> None:
@@ -407,7 +407,7 @@ def test_samples_of_other_questions_may_be_ignored(make: Make, workspace: Worksp
         make("s@1: {builder: samples_file, inputs: [six@1], params: {path: s.jsonl, sha256: ?}}")
     made = make("s@1: {builder: samples_file, inputs: [six@1], params: {path: s.jsonl, sha256: ?, unmatched: ignore}}")
     assert made.rows["question_id"].to_list() == [IDS[0]]
-    assert made.manifest.drops == {"unmatched": 9}
+    assert made.record.drops == {"unmatched": 9}
     assert [line for line, _, _ in drops(workspace, "s@1")] == list(range(1, 10))
     workspace.write("s.jsonl", [other] * 9 + [SAMPLE, {"completion": "c"}])
     with pytest.raises(InputError, match=r"1 of 11 samples are refused \(1 missing_field\)"):
@@ -601,7 +601,7 @@ def test_each_sample_gets_the_first_verdict_that_applies(make: Make, workspace: 
     made = rejected(make, workspace, "select: first")
     assert verdicts_of(made) == list(DRAWS.values())
     counts = {verdict: list(DRAWS.values()).count(verdict) for verdict in set(DRAWS.values()) - {"kept"}}
-    assert made.manifest.drops == counts
+    assert made.record.drops == counts
     shown = workspace.registry.sql('select draw, reason from "kept@1/drops" order by draw').rows()
     assert shown == [(draw, verdict) for draw, verdict in enumerate(DRAWS.values()) if verdict != "kept"]
     assert kept_of(made) == [draw for draw, verdict in enumerate(DRAWS.values()) if verdict == "kept"]
@@ -700,8 +700,8 @@ def test_paper_mode_distinguishes_paths_by_their_text_and_keeps_the_humans_own(m
     ]
     made = rejected(make, workspace, "select: first, mode: paper", {0: texts})
     assert verdicts_of(made) == ["kept", "kept", "kept", "same_path", "kept", "bad_equation", "no_answer"]
-    assert made.manifest.facts["mode"] == "paper"
-    assert made.manifest.facts["key"] == "paper"
+    assert made.record.facts["mode"] == "paper"
+    assert made.record.facts["key"] == "paper"
 
 
 def test_paper_mode_may_drop_the_humans_own_path(make: Make, workspace: Workspace) -> None:
@@ -766,7 +766,7 @@ def test_samples_of_questions_that_were_not_asked_are_refused(make: Make, worksp
     make("two@1: {builder: questions_file, params: {path: two.jsonl, sha256: ?}}")
     for chunk in (1, 0):
         made = make("kept@1: {builder: rejection, inputs: [two@1, s@1]}", chunk=chunk)
-        assert made.manifest.drops == {"unknown_question": 8, "wrong_answer": 4}
+        assert made.record.drops == {"unknown_question": 8, "wrong_answer": 4}
         assert made.rows["question_id"].to_list() == IDS[:2]
         shown = workspace.registry.sql("""select distinct question_id from "kept@1/drops" where reason = 'unknown_question'""")
         assert set(shown["question_id"]) == set(IDS[2:])
@@ -839,7 +839,7 @@ def equal(a: Made, b: Made) -> bool:
         (x is None and y is None) or (x is not None and y is not None and x.equals(y))
         for x, y in zip(a[1:], b[1:], strict=True)
     ]
-    return all(tables) and a.manifest.content == b.manifest.content and a.manifest.drops == b.manifest.drops
+    return all(tables) and a.record.content == b.record.content and a.record.drops == b.record.drops
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -867,7 +867,7 @@ def test_other_seeds_give_other_rows(make: Make, workspace: Workspace) -> None:
     contents = {
         make(
             f"kept@{n}: {{builder: rejection, inputs: [many@1, s@1, t@1], params: {{select: random_text, seed: {n}}}}}"
-        ).manifest.content
+        ).record.content
         for n in (1, 2, 3)
     }
     assert len(contents) == 3
@@ -891,7 +891,7 @@ def test_a_union_counts_paths_as_a_rejection_over_all_its_samples(make: Make, wo
     assert union.path_stats is not None
     assert pooled.path_stats is not None
     assert union.path_stats.equals(pooled.path_stats)
-    assert union.manifest.drops == pooled.manifest.drops
+    assert union.record.drops == pooled.record.drops
 
 
 def test_a_union_of_first_samples_is_the_rejection_over_all_samples(make: Make, workspace: Workspace) -> None:
@@ -950,7 +950,7 @@ def test_a_union_of_unions_is_the_union_of_their_sets(make: Make, workspace: Wor
     assert nested.path_stats is not None
     assert flat.path_stats is not None
     assert nested.path_stats.equals(flat.path_stats)
-    assert nested.manifest.drops == flat.manifest.drops
+    assert nested.record.drops == flat.record.drops
 
 
 def test_a_sample_that_is_in_two_sets_is_one_sample(make: Make, workspace: Workspace) -> None:
@@ -961,7 +961,7 @@ def test_a_sample_that_is_in_two_sets_is_one_sample(make: Make, workspace: Works
     assert union.rows.unique(key).height == union.rows.height
     assert union.verdicts is not None
     assert union.path_stats is not None
-    samples = sum(workspace.stored(name).manifest.rows for name in ("s@1", "t@1"))
+    samples = sum(workspace.stored(name).record.rows for name in ("s@1", "t@1"))
     assert union.verdicts.height == union.verdicts.unique(["source", "question_id", "model", "draw"]).height == samples
     assert union.path_stats["draws"].sum() == samples
     assert (union.verdicts["verdict"] == "kept").sum() == union.rows.filter(pl.col("origin") != "human").height
@@ -1002,7 +1002,7 @@ def test_samples_are_the_same_however_many_rows_are_held_at_once(workspace: Work
         monkeypatch.setattr("builders.samples_file.ROWS_AT_ONCE", rows)
         workspace.add(f"s@{version}: {{builder: samples_file, inputs: [six@1], params: {{path: s.jsonl, sha256: ?}}}}")
         workspace.build(f"s@{version}")
-        contents.append(workspace.made(f"s@{version}").manifest.content)
+        contents.append(workspace.made(f"s@{version}").record.content)
     assert len(set(contents)) == 1
 
 
@@ -1014,7 +1014,7 @@ def test_an_answer_and_a_solution_that_differ_are_refused(make: Make, workspace:
     ]
     workspace.write("q.jsonl", rows)
     made = make("q@1: {builder: questions_file, params: {path: q.jsonl, sha256: ?, max_refused: 0.5}}")
-    assert made.manifest.drops == {"answers_differ": 1}
+    assert made.record.drops == {"answers_differ": 1}
     assert made.drops is not None
     assert made.drops["detail"].to_list() == ["answer is 5, the solution ends in 6"]
 
@@ -1040,8 +1040,8 @@ def test_a_parquet_column_that_is_not_read_cannot_stop_an_import(make: Make, wor
     frame = pl.DataFrame({**{name: [row[name] for row in SIX] for name in ("question", "answer")}, "when": [2**62] * 6})
     frame.with_columns(pl.col("when").cast(pl.Datetime("ms"))).write_parquet(workspace.folder / "q.parquet")
     made = make("q@1: {builder: questions_file, params: {path: q.parquet, sha256: ?}}")
-    assert made.manifest.rows == 6
-    assert made.manifest.facts["notes"] == ["ignored columns: when"]
+    assert made.record.rows == 6
+    assert made.record.facts["notes"] == ["ignored columns: when"]
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,8 @@ from inference.engines.choice import open_engine
 from inference.prompts import FEW_SHOT_STOP, TEMPLATES, load_tokenizer
 from registry.catalog.bind import location_hash
 from registry.errors import InputError, OutOfResources, RemoteError, UsageError
-from registry.maker import Options, Run
-from registry.rows import SAMPLES, Tables, question_id
-from registry.store.models import Model
+from registry.maker import Model, Options, Run, Tables
+from registry.rows import SAMPLES, question_id
 from tests.tiny_models import tiny_model
 from tests.workspace import IDS, SIX
 
@@ -561,8 +560,8 @@ def test_a_line_of_the_catalog_samples_a_model(workspace, model):
     workspace.build("two@1", "paths@1", options=Options(engine="transformers"))
     two, three = workspace.made("two@1"), workspace.made("three@1")
     assert three.rows.filter(pl.col("draw") < 2).equals(two.rows)
-    assert three.manifest.facts["draws_reused"] == 4
-    assert three.manifest.facts["engines"][0].startswith("transformers ")
-    assert three.manifest.drops == {"prompt_too_long": 1}
+    assert three.record.facts["draws_reused"] == 4
+    assert three.record.facts["engines"][0].startswith("transformers ")
+    assert three.record.drops == {"prompt_too_long": 1}
     assert three.drops["question_id"].to_list() == [question_id(long["question"])]
     assert workspace.made("paths@1").verdicts["model"].unique().to_list() == ["tiny@1"]

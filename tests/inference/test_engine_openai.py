@@ -12,8 +12,7 @@ from inference.engines import Request, Sampling
 from inference.engines.choice import open_engine
 from inference.engines.openai import OpenAIEngine
 from registry.errors import InputError, RemoteError, UsageError
-from registry.maker import Options
-from registry.store.models import Model
+from registry.maker import Model, Options
 from tests.openai_server import Hangup, drawn, reply, serving
 from tests.tiny_models import tiny_model, tiny_tokenizer
 

@@ -14,9 +14,8 @@ from builders.samples import build
 from inference.draws import DrawKey, DrawStore
 from inference.engines.transformers import TransformersEngine
 from registry.catalog.bind import location_hash
-from registry.maker import Options, Run
+from registry.maker import Model, Options, Run
 from registry.rows import question_id
-from registry.store.models import Model
 from tests.workspace import SIX, Workspace
 
 K = 256
@@ -97,7 +96,7 @@ def test_a_server_that_is_killed_loses_no_draw_that_was_acknowledged(folder, ser
         assert again.returncode == 0, again.stderr
         made = workspace.made("drawn@1")
         assert made.rows.height == made.rows.select("question_id", "draw").n_unique() == 6 * K
-        facts = made.manifest.facts
+        facts = made.record.facts
         assert (facts["draws_reused"], facts["draws_made"]) == (len(before), 6 * K - len(before))
         assert made.rows["engine"].unique().to_list() == facts["engines"]
         assert before <= acknowledged(workspace.store.home)

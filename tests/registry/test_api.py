@@ -34,7 +34,7 @@ def test_an_artifact_comes_as_polars_arrow_datasets_and_sql(full):
     artifact = open_registry(full.store.home).load("set@1")
     rows = artifact.polars()
     assert artifact.id == "set@1"
-    assert rows.height == artifact.manifest.rows == 8
+    assert rows.height == artifact.record.rows == 8
     assert pl.from_arrow(artifact.arrow()).equals(rows)
     loaded = artifact.to_datasets()
     assert loaded.num_rows == 8

@@ -12,9 +12,10 @@ from registry.build.build import build
 from registry.catalog.bind import location_hash
 from registry.errors import CatalogError, Conflict, Corrupt, InputError, NotFound, RemoteError
 from registry.hub_client import snapshot
+from registry.maker import Model
 from registry.names import parse_id
-from registry.store.models import Model, files_hash, open_model
-from registry.store.store import files_in
+from registry.store.models import files_hash, open_model
+from registry.store.record import files_in
 from tests.fakehub import serving
 from tests.tiny_models import tiny_model
 
@@ -39,12 +40,12 @@ def test_a_folder_becomes_a_model_that_plain_transformers_loads(local, tiny):
 
     (built,) = local.build("tiny")
     stored = local.stored("tiny@1")
-    assert built.manifest.kind == "model"
-    assert built.manifest.content == files_hash(files_in(tiny)) == location_hash(tiny)
-    assert built.manifest.facts == {"loss": 1.5}
+    assert built.record.kind == "model"
+    assert built.record.content == files_hash(files_in(tiny)) == location_hash(tiny)
+    assert built.record.facts == {"loss": 1.5}
     assert AutoModelForCausalLM.from_pretrained(stored.folder).config.hidden_size == 32
     assert AutoTokenizer.from_pretrained(stored.folder).eos_token == "</s>"
-    assert open_model(stored, local.store) == Model("tiny@1", built.manifest.content, stored.folder, {"loss": 1.5})
+    assert open_model(stored, local.store) == Model("tiny@1", built.record.content, stored.folder, {"loss": 1.5})
 
 
 def test_a_folder_that_is_not_the_lines_is_refused(local):
@@ -120,7 +121,7 @@ def test_a_model_of_the_hub_stays_in_its_cache_and_is_fetched_again_when_it_is_g
         assert there.returncode == 0, there.stderr
         record = local.stored("far@1")
         wanted = [file for file in files_in(tiny_model(tmp_path / "again", seed=3)) if file.name != "chat_template.jinja"]
-        assert record.manifest.content == files_hash(wanted)
+        assert record.record.content == files_hash(wanted)
         assert sorted(p.name for p in record.folder.iterdir()) == ["artifact.json", "hub.json"]
         for file in (tmp_path / "hf" / "hub").rglob("model.safetensors"):
             file.unlink()  # the cache was cleaned
@@ -159,7 +160,7 @@ def test_a_hub_that_does_not_answer_is_an_error_of_the_network(local, tmp_path):
 
 
 def test_two_processes_do_not_train_one_model_at_once(local, tiny):
-    from registry.build.build import _work
+    from registry.build.processes import _work
 
     step = local.step("tiny@1")
     with _work(step.recipe, local.store, []), pytest.raises(Conflict, match="being trained by another process"):

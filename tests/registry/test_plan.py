@@ -125,9 +125,9 @@ def test_the_record_holds_every_parameter_and_of_a_file_only_its_name(make: Make
     (workspace.folder / "data").mkdir()
     workspace.write("data/mine.jsonl", SIX)
     made = make("mine@1: {builder: questions_file, params: {path: data/mine.jsonl, sha256: ?}}")
-    assert set(made.manifest.params) == {"path", "sha256", "max_refused", "role", "licence"}
-    assert made.manifest.params["path"] == "mine.jsonl"
-    assert make(HALF).manifest.params == {"denominator": 2, "seed": 42, "part": "in"}
+    assert set(made.record.params) == {"path", "sha256", "max_refused", "role", "licence"}
+    assert made.record.params["path"] == "mine.jsonl"
+    assert make(HALF).record.params == {"denominator": 2, "seed": 42, "part": "in"}
 
 
 def test_renaming_the_file_behind_a_line_is_not_an_edit(workspace: Workspace) -> None:
@@ -182,13 +182,13 @@ def test_another_edition_is_only_a_note(make: Make, workspace: Workspace) -> Non
 
 def test_other_content_of_an_input_is_drift(make: Make, workspace: Workspace) -> None:
     make(HALF)
-    was = workspace.stored("six@1").manifest.content
+    was = workspace.stored("six@1").record.content
     workspace.store.remove(parse_id("six@1"))
     assert workspace.state("half@1") == "ok"  # removed, but not changed
     workspace.write("six.jsonl", SIX[:5])
     workspace.add("six@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?}}")
     workspace.build("six@1")
-    now = workspace.stored("six@1").manifest.content
+    now = workspace.stored("six@1").record.content
     step = workspace.step("half@1")
     assert (step.state, step.why) == ("drifted", f"its input six@1 is now {now[:12]}, it was {was[:12]} when this was built")
     refusal = step.refusal()
@@ -256,7 +256,7 @@ def test_dev_lines_are_built_every_time(workspace: Workspace) -> None:
     workspace.build("half@dev")
     assert (workspace.state("half@dev"), workspace.step("half@dev").why) == ("build", "@dev is built every time")
     workspace.add("half@dev: {builder: fraction, inputs: [six@1], params: {denominator: 3, seed: 42}}")
-    assert [str(built.manifest.id) for built in workspace.build("half")] == ["half@dev"]
+    assert [str(built.record.id) for built in workspace.build("half")] == ["half@dev"]
     assert workspace.made("half@dev").rows.height == 2
 
 
@@ -264,7 +264,7 @@ def test_an_input_that_is_built_need_not_be_listed(workspace: Workspace) -> None
     workspace.build("six@1")
     workspace.file.write_text("datasets:\n  " + HALF + "\n")
     assert ids(workspace.plan().values()) == ["half@1"]
-    assert [str(built.manifest.id) for built in workspace.build("half@1")] == ["half@1"]
+    assert [str(built.record.id) for built in workspace.build("half@1")] == ["half@1"]
 
 
 # -- what a build makes ---------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.content import ContentHash
 from registry.errors import InputError
-from registry.rows import QUESTIONS, SAMPLES, TRAINING, ContentHash, Shape, question_id
+from registry.rows import QUESTIONS, SAMPLES, TRAINING, Shape, question_id
 
 PAIR = Shape("PAIR", {"a": pl.String, "b": pl.String})
 EVERY = Shape(

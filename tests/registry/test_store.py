@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from registry.errors import Conflict, Corrupt, InputError, NotFound, OutOfResources
+from registry.files import no_space_is_an_error
 from registry.names import parse_id
 from registry.query.api import open_registry
-from registry.store.store import Store, no_space_is_an_error
-from tests.processes import manifest, register
+from registry.store.store import Store
+from tests.processes import record_of, register
 from tests.workspace import IDS, ROOT, SIX, Made, Workspace, samples_of
 
 SCRIPT = "tests.processes"
@@ -79,7 +80,7 @@ def test_opening_a_store_creates_nothing(tmp_path: Path) -> None:
 
 def test_nothing_is_visible_before_it_is_published(store: Store) -> None:
     with store.draft(parse_id("a@1")) as draft:
-        record = manifest(draft, "text")
+        record = record_of(draft, "text")
         (draft.folder / "artifact.json").write_text(record.model_dump_json())
         assert store.stamps() == {}
         assert store.get(parse_id("a@1")) is None
@@ -94,7 +95,7 @@ def test_nothing_is_visible_before_it_is_published(store: Store) -> None:
 
 def test_a_draft_that_is_given_up_leaves_nothing(store: Store) -> None:
     with store.draft(parse_id("a@1")) as draft:
-        manifest(draft, "text")
+        record_of(draft, "text")
     assert list(store.temporary.iterdir()) == []
     assert not store.artifacts.exists()
 
@@ -109,9 +110,9 @@ def test_the_same_content_twice_is_a_success_that_is_not_new(store: Store) -> No
 
 def test_other_content_is_a_conflict_that_shows_both(store: Store) -> None:
     register(store, "a@1", "text")
-    was = store.require(parse_id("a@1")).manifest.content
+    was = store.require(parse_id("a@1")).record.content
     with store.draft(parse_id("a@1")) as draft:
-        record = manifest(draft, "other")
+        record = record_of(draft, "other")
         with pytest.raises(Conflict) as caught:
             draft.publish(record)
     assert caught.value.exit_code == 3
@@ -181,10 +182,10 @@ def test_files_in_folders_are_published_too(store: Store) -> None:
     with store.draft(parse_id("a@1")) as draft:
         (draft.folder / "weights" / "part").mkdir(parents=True)
         (draft.folder / "weights" / "part" / "1.bin").write_bytes(b"1234")
-        record = manifest(draft, "text")
+        record = record_of(draft, "text")
         draft.publish(record)
     stored = store.require(parse_id("a@1"))
-    assert [file.name for file in stored.manifest.files] == ["rows.parquet", "weights/part/1.bin"]
+    assert [file.name for file in stored.record.files] == ["rows.parquet", "weights/part/1.bin"]
     assert store.damage(stored, thorough=True) is None
     file = stored.file("weights/part/1.bin")
     assert file is not None
@@ -195,7 +196,7 @@ def test_files_in_folders_are_published_too(store: Store) -> None:
 
 def test_a_draft_whose_folder_was_taken_away_is_not_published(store: Store) -> None:
     with store.draft(parse_id("a@1")) as draft:
-        record = manifest(draft, "text")
+        record = record_of(draft, "text")
         shutil.rmtree(draft.folder)
         with pytest.raises(FileNotFoundError):
             draft.publish(record)
@@ -245,7 +246,7 @@ def test_a_sweep_removes_what_dead_writers_left_and_nothing_else(store: Store) -
             assert left not in names
             assert names == {kept, f"{kept}.lock", draft.folder.name, f"{draft.folder.name}.lock"}
             assert (store.temporary / kept / "rows.parquet").read_bytes() == b"half"
-            assert draft.publish(manifest(draft, "text")) is True
+            assert draft.publish(record_of(draft, "text")) is True
     assert store.sweep() == 1
     assert list(store.temporary.iterdir()) == []
 
@@ -433,7 +434,7 @@ def test_400_registrations_at_once_lose_none_while_others_query(tmp_path: Path) 
 
 def test_of_two_builders_of_one_name_with_other_content_one_wins(store: Store) -> None:
     with store.draft(parse_id("a@1")) as first, store.draft(parse_id("a@1")) as second:
-        records = manifest(first, "one"), manifest(second, "two")
+        records = record_of(first, "one"), record_of(second, "two")
         assert second.publish(records[1]) is True
         with pytest.raises(Conflict, match="another build with other content"):
             first.publish(records[0])
@@ -530,7 +531,7 @@ def test_a_build_that_is_killed_leaves_nothing_and_the_next_one_gives_the_same(w
         lasted = time.monotonic() - began
     assert err == ""
     content = out.split()[0]
-    record = store.require(id).manifest
+    record = store.require(id).record
     store.remove(id)
     dice = random.Random(0)
     killed = 0
@@ -552,7 +553,7 @@ def test_a_build_that_is_killed_leaves_nothing_and_the_next_one_gives_the_same(w
             assert open_registry(store.home).sql("select count(*) from artifacts where name = 'kept'").item() == 0
         else:  # it was quicker than the first one
             lasted = moment
-            assert there.manifest.content == content
+            assert there.record.content == content
             assert store.damage(there, thorough=True) is None
             store.remove(id)
         if killed == 10:
@@ -562,7 +563,7 @@ def test_a_build_that_is_killed_leaves_nothing_and_the_next_one_gives_the_same(w
     store.sweep()
     assert list(store.temporary.iterdir()) == []
     workspace.build("kept@1")
-    again = store.require(id).manifest
+    again = store.require(id).record
     assert again.content == content
     assert (again.rows, again.drops, again.facts) == (record.rows, record.drops, record.facts)
     assert [file.name for file in again.files] == [file.name for file in record.files]
@@ -574,14 +575,15 @@ import os, signal, sys
 from datetime import datetime
 from pathlib import Path
 from registry.names import parse_id
-from registry.store.store import Manifest, Store
+from registry.store.record import Record
+from registry.store.store import Store
 
 store, id = Store(Path(sys.argv[1])), parse_id(sys.argv[2])
 
 def publish(text, lines):
     with store.draft(id) as draft:
         (draft.folder / "rows.parquet").write_bytes(text)
-        record = Manifest(
+        record = Record(
             name=id.name, version=id.version, kind="dataset", maker="text", edition=1, inputs=[], params={}, content=text.hex().ljust(64, "0"),
             rows=1, drops={}, facts={}, files=draft.files(), provenance={}, built_at=datetime(2024, 1, 1),
         )
@@ -604,7 +606,7 @@ for lines in range(1000):
         os._exit(0)
     _, status = os.waitpid(child, 0)
     found = store.get(id)
-    seen = "nothing" if found is None else bytes.fromhex(found.manifest.content[:6]).decode()
+    seen = "nothing" if found is None else bytes.fromhex(found.record.content[:6]).decode()
     assert found is None or (store.damage(found, thorough=True), found.file("rows.parquet").read_text()) == (None, seen)
     store.sweep()
     assert list(store.temporary.iterdir()) == [], lines
@@ -650,7 +652,7 @@ def test_a_build_whose_content_is_there_already_changes_nothing(make: Make, work
     first = make("half@1: {builder: fraction, inputs: [six@1], params: {denominator: 2, seed: 42}}")
     stamp = workspace.store.stamps()
     again = build(workspace.step("half@1").recipe, workspace.store, workspace.folder)
-    assert (again.new, again.manifest.content) == (False, first.manifest.content)
+    assert (again.new, again.record.content) == (False, first.record.content)
     assert workspace.store.stamps() == stamp
 
 

@@ -153,7 +153,7 @@ def test_datasets_loads_every_export_and_the_pins_fit(run):
     assert names["table"]["response"][:] == rows["response"].to_list()
     for chat, question, response in zip(names["chats"]["messages"], rows["question"], rows["response"], strict=True):
         assert chat == [{"role": "user", "content": question}, {"role": "assistant", "content": response}]
-    assert names["record"]["content"] == open_registry().load(SET).manifest.content
+    assert names["record"]["content"] == open_registry().load(SET).record.content
 
 
 def test_the_papers_code_reads_the_prompt_of_rft_and_the_response_with_its_end(run):
@@ -171,6 +171,6 @@ def test_polars_and_duckdb_read_the_rows_and_what_they_are(run, capsys):
     names = run("polars-duckdb.md")
     assert names["rows"].equals(open_registry().load(SET).polars())
     assert names["pins"]["rft.artifact"] == SET
-    assert names["pins"]["rft.content"] == open_registry().load(SET).manifest.content
+    assert names["pins"]["rft.content"] == open_registry().load(SET).record.content
     assert "rft.format" in capsys.readouterr().out
     assert pl.read_parquet("samples.parquet").equals(open_registry().load("demo-samples-small@1").polars())

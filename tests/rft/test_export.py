@@ -13,8 +13,8 @@ import yaml
 
 from inference.prompts import TEMPLATES
 from registry.errors import Drifted, InputError, NotFound, OutOfResources, RftError, UsageError
+from registry.files import sha256_file
 from registry.names import parse_id
-from registry.store.store import sha256_file
 from rft.export.export import FORMATS, SOLVED, TABLES, Exported, export, trl_config
 from tests.workspace import IDS, SIX, Workspace, samples_of
 
@@ -192,7 +192,7 @@ def test_the_pairs_of_a_question_depend_on_the_seed_and_on_no_other_question(own
 def test_samples_that_are_not_in_the_store_are_named_with_what_to_do(own, out):
     before = out("all", "kto", "before.jsonl", of=own)[1]
     for name in ("red-set@1", "blue-set@1", "red@1", "blue@1", "scores@1"):
-        own.store.keep_record(own.stored(name).manifest)  # so a set is pulled: with the records of what made it
+        own.store.keep_record(own.stored(name).record)  # so a set is pulled: with the records of what made it
         own.store.remove(parse_id(name))
     for format in ("kto", "dpo"):
         with pytest.raises(NotFound, match=r"all@1 cannot be exported as .* Missing are blue@1, red@1\. `rft pull`"):
@@ -237,7 +237,7 @@ def test_a_sidecar_pins_name_version_content_and_bytes(built, tmp_path, format):
     record = json.loads((tmp_path / f"{file.name}.rft.json").read_text())
     assert record == said.record
     assert record["artifact"] == "all@1"
-    assert record["content"] == built.made("all@1").manifest.content
+    assert record["content"] == built.made("all@1").record.content
     assert record["format"] == format
     assert record["sha256"] == sha256_file(file)
     assert record.get("seed") == (7 if format == "dpo" else None)

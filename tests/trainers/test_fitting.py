@@ -41,9 +41,16 @@ WEIGHTS = "model.safetensors"
 @pytest.fixture(scope="session")
 def fitting() -> Any:
     """The module under test, imported late: with it comes torch."""
-    from trainers._fitting import fit as fitting
+    from trainers._fitting import fit
 
-    return fitting
+    return fit
+
+
+@pytest.fixture(scope="session")
+def batches() -> Any:
+    from trainers._fitting import batches
+
+    return batches
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +59,10 @@ def base(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def fit(tmp_path, fitting, base):
+def fit(tmp_path, fitting, batches, base):
     """Train the tiny model on rows of random tokens, in a work folder that outlives a training that fails."""
     dice = random.Random(1)
-    rows = [fitting.Row([dice.randrange(3, 320) for _ in range(dice.randrange(4, 40))], 2) for _ in range(30)]
+    rows = [batches.Row([dice.randrange(3, 320) for _ in range(dice.randrange(4, 40))], 2) for _ in range(30)]
 
     def fitted(hook: Any = None, name: str = "model", options: Options | None = None, **recipe: Any) -> Any:
         """`hook` is called before each piece of a batch with what the model is given."""
@@ -80,23 +87,23 @@ def fit(tmp_path, fitting, base):
     batch=st.integers(1, 16),
     seed=st.integers(0, 5),
 )
-def test_every_row_comes_once_an_epoch(fitting, lengths, epochs, batch, seed):
-    order = fitting.arrange(np.array(lengths), float(epochs), batch, seed)
+def test_every_row_comes_once_an_epoch(batches, lengths, epochs, batch, seed):
+    order = batches.arrange(np.array(lengths), float(epochs), batch, seed)
     rows = order[order >= 0]
     assert order.shape == (-(-len(lengths) * epochs // batch), batch)
     assert np.bincount(rows).tolist() == [epochs] * len(lengths)
     assert (order[:-1] >= 0).all()  # only the last step is filled up
 
 
-def test_epochs_may_end_in_the_middle(fitting):
+def test_epochs_may_end_in_the_middle(batches):
     lengths = np.full(10, 5)
-    assert (fitting.arrange(lengths, 1.5, 1, 0) >= 0).sum() == 15
-    assert (fitting.arrange(lengths, 0.01, 4, 0) >= 0).sum() == 1
+    assert (batches.arrange(lengths, 1.5, 1, 0) >= 0).sum() == 15
+    assert (batches.arrange(lengths, 0.01, 4, 0) >= 0).sum() == 1
 
 
-def test_which_rows_a_step_gets_does_not_depend_on_how_long_they_are(fitting):
+def test_which_rows_a_step_gets_does_not_depend_on_how_long_they_are(batches):
     dice = np.random.default_rng(0)
-    one, other = (fitting.arrange(dice.integers(1, 99, 100), 2.0, 16, 3) for _ in range(2))
+    one, other = (batches.arrange(dice.integers(1, 99, 100), 2.0, 16, 3) for _ in range(2))
     assert np.sort(one, axis=1).tolist() == np.sort(other, axis=1).tolist()
     assert one.tolist() != other.tolist()
 
@@ -119,8 +126,8 @@ def test_padding_tokens_and_labels_are_counted_as_the_model_sees_them(fitting, f
 
 
 @given(documents=st.lists(st.lists(st.integers(3, 9), max_size=7), max_size=8), length=st.integers(2, 10))
-def test_blocks_ask_for_every_token_of_the_documents_once(fitting, documents, length):
-    packed = fitting.blocks(documents, length, 1)
+def test_blocks_ask_for_every_token_of_the_documents_once(batches, documents, length):
+    packed = batches.blocks(documents, length, 1)
     assert [token for block in packed for token in block[1:]] == [token for d in documents for token in [*d, 1]]
     assert all(len(block) == length for block in packed[:-1])
     assert all(2 <= len(block) <= length for block in packed)
@@ -246,7 +253,7 @@ def test_a_training_killed_again_and_again_gives_the_model_of_an_undisturbed_one
     assert killed == f"{KILLS} killed"
     assert KILLS <= int(checkpoints) < 100
     one, other = (workspace.stored("tuned@1") for workspace in (calm, wild))
-    assert one.manifest.content == other.manifest.content
+    assert one.record.content == other.record.content
     assert pl.read_parquet(one.folder / "loss.parquet").equals(pl.read_parquet(other.folder / "loss.parquet"))
 
 
@@ -308,7 +315,7 @@ def test_two_processes_of_a_launcher_train_one_model(tmp_path, base):
     ran = subprocess.run([*launcher, rft, "build", "tuned"], cwd=double.folder, env=env, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     one, two = (workspace.stored("tuned@1") for workspace in (single, double))
-    assert two.manifest.facts["device"].startswith("2 x cpu")
+    assert two.record.facts["device"].startswith("2 x cpu")
     weights, others, start = (load_file(folder / WEIGHTS) for folder in (one.folder, two.folder, base))
     for name, part in weights.items():
         assert (part - others[name]).abs().mean() < 0.02 * (part - start[name]).abs().mean()

@@ -15,9 +15,8 @@ from builders.story_problems import LARGEST
 from builders.story_problems import build as story_problems
 from builders.story_text import build as story_text
 from registry.errors import CatalogError, InputError
-from registry.maker import Options, Run
-from registry.rows import LOSS, TEXT, Input
-from registry.store.models import Trained
+from registry.maker import Input, Options, Run, Trained
+from registry.rows import LOSS, TEXT
 from trainers.pretrain import EOS, train, train_tokenizer
 
 TINY = {"hidden": 32, "layers": 1, "heads": 1, "vocab": 300, "context": 64, "length": 48, "batch": 4}
@@ -205,7 +204,7 @@ def test_a_line_of_the_catalog_becomes_a_base_model_that_can_be_tuned(workspace)
         workspace.build("wrong")
     workspace.add("wrong@1: {trainer: pretrain, inputs: [text@1, held-out@1]}")
     workspace.build("tuned")
-    base, tuned = (workspace.stored(name).manifest.facts for name in ("base@1", "tuned@1"))
+    base, tuned = (workspace.stored(name).record.facts for name in ("base@1", "tuned@1"))
     assert (tuned["loss"], tuned["loss_source"]) == (base["loss"], "held-out text held-out@1")
     curve = workspace.registry.sql("""select loss from "base@1/loss" where split = 'held_out' order by step""")
     assert curve["loss"][-1] == base["loss"]

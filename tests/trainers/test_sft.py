@@ -15,9 +15,8 @@ from builders.story_problems import build as story_problems
 from inference.prompts import TEMPLATES, Prompt, load_tokenizer
 from registry.catalog.bind import location_hash
 from registry.errors import InputError
-from registry.maker import Options, Run
-from registry.rows import DROPS, LOSS, QUESTIONS, Input, question_id
-from registry.store.models import Model, Trained
+from registry.maker import Input, Model, Options, Run, Trained
+from registry.rows import DROPS, LOSS, QUESTIONS, question_id
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from tests.workspace import SIX
 from trainers.sft import train
@@ -290,14 +289,14 @@ def test_a_line_of_the_catalog_becomes_a_model_with_its_loss_and_drops_as_views(
         "seven-tuned@1: {trainer: sft, inputs: [tiny@1, seven@1], params: {batch: 2, prompt: plain, dtype: fp32, max_length: 150}}",
     )
     workspace.build("six-tuned", "seven-tuned")
-    manifest = workspace.stored("six-tuned@1").manifest
-    assert manifest.params["epochs"] == 3.0
-    assert manifest.facts["base"] == "tiny@1"
-    assert manifest.facts["loss"] == 1.5
+    record = workspace.stored("six-tuned@1").record
+    assert record.params["epochs"] == 3.0
+    assert record.facts["base"] == "tiny@1"
+    assert record.facts["loss"] == 1.5
     rows = workspace.registry.sql('select step, tokens, split, loss from "six-tuned@1/loss" order by step')
     assert rows["step"].to_list() == list(range(1, 10))
     assert rows["loss"][-1] < rows["loss"][0]
-    assert workspace.stored("seven-tuned@1").manifest.drops == {"too_long": 1}
+    assert workspace.stored("seven-tuned@1").record.drops == {"too_long": 1}
     refused = workspace.registry.sql('select source, question_id, reason from "seven-tuned@1/drops"').rows()
     assert refused == [("seven@1", question_id(long), "too_long")]
     assert list(workspace.store.work.glob("*/*")) == []  # no checkpoint is left

@@ -10,12 +10,11 @@ its weights either. This module imports torch, so trainers import it inside `tra
 import json
 import logging
 import math
-import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import accelerate
 import numpy as np
@@ -31,28 +30,17 @@ from inference.precision import warn_if_emulated
 from registry.errors import InputError, OutOfResources
 from registry.maker import Options, Run
 from registry.rows import LOSS
-from registry.store.store import sync
+from trainers._fitting.batches import NOTHING, PADDING, Plan, Row, arrange, collate, padding, widths_of
+from trainers._fitting.checkpoints import MARK, checkpoints_in, last_checkpoint, remove, seal
 
 log = logging.getLogger("rft")
 
 POINTS = 500  # at most, of a loss curve
 HELD_OUT_POINTS = 5
-PADDING = 0.08  # a batch is cut until no more than this share of its positions is padding
-MARK = "complete.json"  # written last into a checkpoint: without it, it is not one
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 # Peak of dense bf16 matrix products in flop/s, from the makers' data sheets; the first name that fits counts.
 PEAK = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
-
-
-class Row(NamedTuple):
-    """One sequence of token ids; the first `prompt` of them carry no loss."""
-
-    ids: Sequence[int]
-    prompt: int = 0
-
-
-NOTHING = Row([0], prompt=1)  # fills up the last batch: one token that nothing is learned from
 
 
 @dataclass(frozen=True)
@@ -145,55 +133,6 @@ def fit(
 # -- what is trained on, and when ------------------------------------------------------------------------------------
 
 
-def arrange(lengths: npt.NDArray[np.int64], epochs: float, batch: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the row numbers of every step, shape (steps, batch); -1 fills up the last one.
-
-    Each epoch has an order of its own. Batches are drawn as if lengths did not matter; only inside a batch, where it
-    changes nothing that is learned, do rows of like length lie together.
-    """
-    wanted = max(1, round(len(lengths) * epochs))
-    dice = np.random.default_rng(seed)
-    drawn = np.concatenate([dice.permutation(len(lengths)) for _ in range(math.ceil(wanted / len(lengths)))])[:wanted]
-    filled = np.full(math.ceil(wanted / batch) * batch, -1)
-    filled[:wanted] = drawn
-    steps = filled.reshape(-1, batch)
-    by_length = np.argsort(-_widths(steps, lengths), axis=1, kind="stable")  # longest first: what does not fit fails at once
-    return np.take_along_axis(steps, by_length, axis=1)
-
-
-def _widths(order: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the number of tokens of each row of `order`; of one that fills up, 0."""
-    widths: npt.NDArray[np.int64] = np.where(order < 0, 0, lengths[order])
-    return widths
-
-
-def padding(widths: npt.NDArray[np.int64], piece: int) -> float:
-    """Return the share of positions that hold no token when batches of these row lengths are cut into pieces."""
-    widest = widths.reshape(-1, piece).max(axis=1)
-    return float(1 - widths.sum() / (np.maximum(widest, 1).sum() * piece))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The whole training: the rows of each step, and how many of them a device holds at once."""
-
-    order: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
-    piece: int
-    tokens: npt.NDArray[np.int64] = field(init=False)  # after each step: without padding
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tokens", _widths(self.order, self.lengths).sum(axis=1).cumsum())
-
-    @property
-    def steps(self) -> int:
-        return len(self.order)
-
-    @property
-    def padding(self) -> float:
-        return padding(_widths(self.order, self.lengths), self.piece)
-
-
 def _cut(
     order: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int64],
@@ -212,7 +151,7 @@ def _cut(
     pieces = [n for n in range(share, 0, -1) if share % n == 0]
     if options.batch:
         return next(n for n in pieces if n <= options.batch)
-    widths = _widths(order, lengths)
+    widths = widths_of(order, lengths)
     fit = [n for n in pieces if n * lengths.max() <= _room(model, arguments)] or [1]
     return next((n for n in fit if padding(widths, n) <= PADDING), fit[-1])
 
@@ -228,21 +167,6 @@ def _room(model: PreTrainedModel, arguments: TrainingArguments) -> float:
     total = torch.cuda.get_device_properties(arguments.device).total_memory
     left: float = 0.85 * total - 16 * model.num_parameters() / arguments.world_size
     return left / a_token
-
-
-def collate(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-    """Return input_ids and labels, shape (rows, longest), padded on the right.
-
-    There is no attention mask: under a causal one, no token sees the padding to its right, and padding has no label.
-    So its id matters for nothing, and a tokenizer without a pad token needs none.
-    """
-    longest = max(len(row.ids) for row in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    labels = torch.full((len(rows), longest), -100)
-    for i, (row, prompt) in enumerate(rows):
-        ids[i, : len(row)] = torch.as_tensor(row)
-        labels[i, prompt : len(row)] = ids[i, prompt : len(row)]
-    return {"input_ids": ids, "labels": labels}
 
 
 # -- the training ----------------------------------------------------------------------------------------------------
@@ -338,8 +262,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             self._tick()
             known = {"step": self.step, "seconds": self.seconds, "points": self.points, "losses": self.losses}
             seal(self.run.work / f"checkpoint-{self.step}", known)
-            for old in _checkpoints(self.run.work)[:-2]:
-                _remove(old)
+            for old in checkpoints_in(self.run.work)[:-2]:
+                remove(old)
         self.saved = time.monotonic()
 
     @property
@@ -380,52 +304,6 @@ def loss_per_token(model: PreTrainedModel, blocks: Sequence[Sequence[int]], at_o
 
 
 # -- checkpoints -----------------------------------------------------------------------------------------------------
-
-
-def seal(checkpoint: Path, known: Mapping[str, Any]) -> None:
-    """Mark a checkpoint as complete, with what is `known` at it, once all its files are on the disk."""
-    files = _sizes(checkpoint)
-    for path in [checkpoint / name for name in files]:
-        sync(path)
-    unfinished = checkpoint / f"{MARK}.part"
-    unfinished.write_text(json.dumps({**known, "files": files}))
-    sync(unfinished)
-    unfinished.rename(checkpoint / MARK)
-    sync(checkpoint)
-
-
-def last_checkpoint(work: Path, tidy: bool = True) -> Path | None:
-    """Return the newest complete checkpoint; with `tidy`, remove those that are not."""
-    whole = []
-    for checkpoint in _checkpoints(work):
-        if _is_complete(checkpoint):
-            whole.append(checkpoint)
-        elif tidy:
-            log.warning("%s is not complete: it was being written when a training was killed. Removed.", checkpoint.name)
-            _remove(checkpoint)
-    return whole[-1] if whole else None
-
-
-def _is_complete(checkpoint: Path) -> bool:
-    try:
-        return bool(json.loads((checkpoint / MARK).read_bytes())["files"] == _sizes(checkpoint))
-    except (FileNotFoundError, ValueError):
-        return False
-
-
-def _sizes(checkpoint: Path) -> dict[str, int]:
-    """Return the bytes of every file of a checkpoint but its mark."""
-    files = [path for path in checkpoint.rglob("*") if path.is_file() and not path.name.startswith(MARK)]
-    return {str(path.relative_to(checkpoint)): path.stat().st_size for path in files}
-
-
-def _checkpoints(work: Path) -> list[Path]:
-    return sorted(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-
-
-def _remove(checkpoint: Path) -> None:
-    (checkpoint / MARK).unlink(missing_ok=True)  # first: one that is half removed is not complete
-    shutil.rmtree(checkpoint)
 
 
 # -- the result ------------------------------------------------------------------------------------------------------
@@ -477,14 +355,3 @@ def _device(arguments: TrainingArguments) -> str:
     if arguments.device.type == "cuda":
         return str(torch.cuda.get_device_name(arguments.device))
     return f"{arguments.device.type}, {torch.get_num_threads()} threads"
-
-
-def blocks(documents: Iterable[Sequence[int]], length: int, eos: int) -> list[list[int]]:
-    """Return documents, each ended by `eos`, as one stream that begins with `eos`, cut into blocks of `length` tokens.
-
-    A block begins with the last token of the one before, so that each token of the documents is predicted exactly once.
-    """
-    stream = [eos]
-    for document in documents:
-        stream += [*document, eos]
-    return [stream[start : start + length] for start in range(0, len(stream) - 1, length - 1)]

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from registry.rows import ROW_SHAPES, TABLES, Shape, type_names
-from registry.store.store import Manifest
+from registry.content import type_names
+from registry.rows import ROW_SHAPES, TABLES, Shape
+from registry.store.record import Record
 from registry.text import cell, escaped, number
 from rft.publish import Finding
 from rft.publish.card.merge import merged
@@ -51,8 +52,8 @@ class Published:
     it was published before it was pulled. `language`: codes as the Hub has them.
     """
 
-    manifest: Manifest
-    ancestors: Mapping[str, Manifest]
+    record: Record
+    ancestors: Mapping[str, Record]
     split: str
     tag: str
     configs: Mapping[str, Sequence[Mapping[str, str]]]
@@ -66,7 +67,7 @@ class Published:
 
     @property
     def name(self) -> str:
-        return self.manifest.name
+        return self.record.name
 
 
 def readme(repository: str, published: Sequence[Published], existing: str | None) -> str:
@@ -116,10 +117,10 @@ def _data(repository: str, published: Sequence[Published]) -> "DatasetCardData":
         license_name=name if re.fullmatch("[a-z0-9.-]+", name or "") else None,
         license_link=link,
         language=_once(code for p in published for code in p.language),
-        tags=_once(tag for p in published for tag in _tags(p.manifest)),
-        size_categories=_once(_size(p.manifest.rows) for p in published),
+        tags=_once(tag for p in published for tag in _tags(p.record)),
+        size_categories=_once(_size(p.record.rows) for p in published),
         source_datasets=_once(source for p in published for source in _sources(p)),
-        task_categories=_once("text-generation" for p in published if p.manifest.rows_are != "SCORES") or None,
+        task_categories=_once("text-generation" for p in published if p.record.rows_are != "SCORES") or None,
         pretty_name=repository.rpartition("/")[2],
         configs=_configs(published),
     )
@@ -143,11 +144,11 @@ def _size(rows: int) -> str:
 
 def _sources(p: Published) -> list[str]:
     """Return the Hub's data sets that it was made from, or "original"."""
-    repos = {str(m.params.get("repo", "")) for m in (p.manifest, *p.ancestors.values()) if m.kind == "dataset"}
+    repos = {str(m.params.get("repo", "")) for m in (p.record, *p.ancestors.values()) if m.kind == "dataset"}
     return sorted(repo for repo in repos if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo, re.ASCII)) or ["original"]
 
 
-def _tags(m: Manifest) -> list[str]:
+def _tags(m: Record) -> list[str]:
     return ["rft", "math", "reasoning", *(["synthetic"] if m.rows_are in ("SAMPLES", "TRAINING") else [])]
 
 
@@ -226,7 +227,7 @@ MEANING = {  # of a column, or of a column in one kind of rows
 
 def _section(repository: str, p: Published) -> dict[str, Any]:
     """Return what the template puts in: ready Markdown, and Python literals."""
-    m, s = p.manifest, p.statistics
+    m, s = p.record, p.statistics
     path = p.configs[m.name][0]["path"]
     return {
         "name": m.name,
@@ -262,7 +263,7 @@ def _section(repository: str, p: Published) -> dict[str, Any]:
 
 def _what(p: Published) -> str:
     """Return in plain words what the rows are."""
-    m, s = p.manifest, p.statistics
+    m, s = p.record, p.statistics
     given = markdown(", ".join(each.id for each in m.inputs) or str(m.params.get("repo") or m.maker))
     if m.rows_are == "TRAINING":
         drawn = number(len(m.facts.get("sources", ())), "set") + " of samples"
@@ -297,7 +298,7 @@ def _what(p: Published) -> str:
 
 def _holds(p: Published, config: str) -> tuple[str, str]:
     splits = ", ".join(_once(file["split"] for file in p.configs[config]))
-    return splits, number(p.manifest.rows, "row") if config == p.name else HOLDS.get(_table_of(config), "")
+    return splits, number(p.record.rows, "row") if config == p.name else HOLDS.get(_table_of(config), "")
 
 
 def _table_of(config: str) -> str:
@@ -307,7 +308,7 @@ def _table_of(config: str) -> str:
 
 def _shapes(p: Published) -> Iterator[tuple[str, Shape]]:
     for config in p.configs:
-        shape = ROW_SHAPES.get(p.manifest.rows_are or "") if config == p.name else TABLES.get(_table_of(config))
+        shape = ROW_SHAPES.get(p.record.rows_are or "") if config == p.name else TABLES.get(_table_of(config))
         if shape:
             yield config, shape
 
@@ -322,8 +323,8 @@ def _columns(shape: Shape) -> str:
 
 def _lineage(p: Published) -> str:
     """Return a table of the artifact and all it was made from, nearest first."""
-    records = {**p.ancestors, str(p.manifest.id): p.manifest}
-    ids = [str(p.manifest.id)]
+    records = {**p.ancestors, str(p.record.id): p.record}
+    ids = [str(p.record.id)]
     for id in ids:  # it grows
         ids += dict.fromkeys(given.id for given in records[id].inputs if given.id not in ids and given.id in records)
     rows = [
@@ -345,7 +346,7 @@ def _value(value: Any) -> str:
     return text[:12] if re.fullmatch("[0-9a-f]{40}", text) else cell(text, 80)
 
 
-def _drops(m: Manifest) -> str:
+def _drops(m: Record) -> str:
     counts = sorted(m.drops.items(), key=lambda item: (-item[1], item[0]))
     return f"Not kept: {', '.join(f'{count:,} {markdown(reason)}' for reason, count in counts)}." if counts else ""
 

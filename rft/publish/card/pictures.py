@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from registry.store.store import Manifest
+from registry.store.record import Record
 from rft.reports.paths import Statistics
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ HISTOGRAM = (640, 320)
 Place = tuple[str, int]  # an artifact at its layer, or an arrow from it that passes a layer further down
 
 
-def pictures(manifest: Manifest, ancestors: Mapping[str, Manifest], statistics: Statistics | None) -> dict[str, bytes]:
+def pictures(record: Record, ancestors: Mapping[str, Record], statistics: Statistics | None) -> dict[str, bytes]:
     """Return the pictures of an artifact by file name: lineage.png, and paths.png if questions were counted."""
-    found = {"lineage.png": lineage(manifest, ancestors)}
+    found = {"lineage.png": lineage(record, ancestors)}
     if statistics is not None and statistics.histogram:
         found["paths.png"] = histogram(statistics)
     return found
@@ -67,7 +67,7 @@ class Layout:
         return (along, across) if self.down else (across, along)
 
 
-def lineage(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> bytes:
+def lineage(record: Record, ancestors: Mapping[str, Record]) -> bytes:
     """Return the lineage as boxes in layers, inputs before what is made from them; the artifact itself has a thick frame.
 
     An arrow from a to c is left out where there are arrows from a to b and from b to c.
@@ -76,7 +76,7 @@ def lineage(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> bytes:
     from matplotlib.path import Path
     from matplotlib.style import context
 
-    found = _reachable(manifest, ancestors)
+    found = _reachable(record, ancestors)
     inputs = _reduced(found)
     layout = lay_out(found, inputs)
     (wide, high), at = layout.size, _layers(inputs)
@@ -108,7 +108,7 @@ def lineage(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> bytes:
                         codes.append(Path.LINETO)
                 arrow = Path(vertices, codes)
                 axes.add_patch(FancyArrowPatch(path=arrow, arrowstyle="-|>", mutation_scale=9, color="#7b8794", lw=1, zorder=1))
-        for id, record in found.items():
+        for id, one in found.items():
             x, y = point((id, at[id]), 0)
             left, top = x - BOX / 2, y - layout.height / 2
             axes.add_patch(
@@ -117,13 +117,13 @@ def lineage(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> bytes:
                     BOX,
                     layout.height,
                     boxstyle="round,pad=0,rounding_size=5",
-                    facecolor=COLOURS.get("model" if record.kind == "model" else record.rows_are or "", "#ffffff"),
-                    edgecolor=INK if record is manifest else "#9aa5b1",
-                    lw=2 if record is manifest else 0.8,
+                    facecolor=COLOURS.get("model" if one.kind == "model" else one.rows_are or "", "#ffffff"),
+                    edgecolor=INK if one is record else "#9aa5b1",
+                    lw=2 if one is record else 0.8,
                     zorder=2,
                 )
             )
-            name, about = _words(id, record)
+            name, about = _words(id, one)
             first = y - LINE * (len(name) + len(about) - 1) / 2
             for i, line in enumerate((*name, *about)):
                 axes.text(
@@ -142,13 +142,13 @@ def lineage(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> bytes:
         return _png(figure)
 
 
-def lineage_width(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> int:
+def lineage_width(record: Record, ancestors: Mapping[str, Record]) -> int:
     """Return how wide lineage.png is meant to be shown."""
-    found = _reachable(manifest, ancestors)
+    found = _reachable(record, ancestors)
     return round(lay_out(found, _reduced(found)).size[0])
 
 
-def lay_out(found: Mapping[str, Manifest], inputs: Mapping[str, Sequence[str]]) -> Layout:
+def lay_out(found: Mapping[str, Record], inputs: Mapping[str, Sequence[str]]) -> Layout:
     """Return where the boxes stand: layers down the page, or across it if the picture is narrower so."""
     height = 2 * PAD + LINE * max(sum(map(len, _words(id, record))) for id, record in found.items())
     at = _layers(inputs)
@@ -162,22 +162,22 @@ def lay_out(found: Mapping[str, Manifest], inputs: Mapping[str, Sequence[str]]) 
     return min(layouts, key=lambda layout: layout.size[0])
 
 
-def _reachable(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> dict[str, Manifest]:
+def _reachable(record: Record, ancestors: Mapping[str, Record]) -> dict[str, Record]:
     """Return the artifact and what it was made from, inputs first."""
-    found: dict[str, Manifest] = {}
+    found: dict[str, Record] = {}
 
-    def visit(record: Manifest) -> None:
-        if str(record.id) not in found:
-            for given in record.inputs:
+    def visit(one: Record) -> None:
+        if str(one.id) not in found:
+            for given in one.inputs:
                 if given.id in ancestors:
                     visit(ancestors[given.id])
-            found[str(record.id)] = record
+            found[str(one.id)] = one
 
-    visit(manifest)
+    visit(record)
     return found
 
 
-def _reduced(found: Mapping[str, Manifest]) -> dict[str, list[str]]:
+def _reduced(found: Mapping[str, Record]) -> dict[str, list[str]]:
     """Return the inputs of each artifact without those that another input was made from."""
     above: dict[str, set[str]] = {}
     inputs = {}
@@ -273,7 +273,7 @@ def _clear(wanted: Sequence[float], apart: Sequence[float]) -> list[float]:
     return [x + offset for x, offset in zip((t / n for t, n in blocks for _ in range(n)), offsets, strict=True)]
 
 
-def _words(id: str, record: Manifest) -> tuple[list[str], list[str]]:
+def _words(id: str, record: Record) -> tuple[list[str], list[str]]:
     """Return the lines of a box: the name, then the maker and the number of rows."""
     about = [record.maker, "model" if record.kind == "model" else f"{record.rows:,} rows"]
     return _wrapped(_plain(id)), [_plain(line)[:CHARACTERS] for line in about]

@@ -11,16 +11,17 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from registry.catalog import read as catalogs
 from registry.catalog.bind import bind, find_maker
+from registry.catalog.edit import line
 from registry.catalog.plan import difference
 from registry.catalog.read import SECTIONS, Catalog, Entry
+from registry.content import ContentHash, content_of
 from registry.errors import Corrupt, InputError, UsageError, near
 from registry.names import ArtifactId, parse_id
 from registry.query.api import Artifact, Registry
-from registry.rows import ROW_SHAPES, TABLES, ContentHash, content_of, question_id
+from registry.rows import ROW_SHAPES, TABLES, question_id
 from registry.store.lineage import ancestors
-from registry.store.store import RECORD, Manifest
+from registry.store.record import RECORD, Record
 from registry.text import escaped
 from rft.publish import Finding
 from rft.publish.gate.contamination import Compared, check_contamination, role_of
@@ -38,7 +39,7 @@ class Checked:
     """
 
     artifact: Artifact
-    records: Mapping[str, Manifest]
+    records: Mapping[str, Record]
     split: str
     lines: str
     terms: Sequence[Term]
@@ -108,23 +109,23 @@ def _check(
     overrides: Sequence[str],
 ) -> Checked:
     artifact = registry.load(str(id))
-    m = artifact.manifest
+    m = artifact.record
     if m.kind == "model":
         raise InputError(
             f"{id} is a model. Data sets and evals are published here; a model's folder is what `hf upload` takes."
         )
     if id.is_dev:
         raise InputError(f"{id} is built anew every time. Give it a version to publish it.")
-    manifest = _as_said_today(m, catalog)
-    records = {name: _as_said_today(record, catalog) for name, record in ancestors(registry.store, m).items()}
-    role = role_of(manifest, records.get)
+    record = _as_said_today(m, catalog)
+    records = {name: _as_said_today(one, catalog) for name, one in ancestors(registry.store, m).items()}
+    role = role_of(record, records.get)
     lines = _lines(m, records, catalog)
     findings = [*check_rows(artifact), *check_lineage(m, records)]
     rows = artifact.polars()
     compared, overlapping = check_contamination(artifact.stored, rows, role, tests)
-    licensed = _as_published(terms(manifest, records), [m, *records.values()])
+    licensed = _as_published(terms(record, records), [m, *records.values()])
     published = {f"artifact.json of {id}": (artifact.stored.folder / RECORD).read_text("utf-8"), f"catalog.yaml of {id}": lines}
-    published |= {f"artifact.json of {name}": record.model_dump_json() for name, record in records.items()}
+    published |= {f"artifact.json of {name}": one.model_dump_json() for name, one in records.items()}
     for column in NAMING:
         if column in rows.columns:
             values = rows[column].unique().drop_nulls().sort().to_list()
@@ -151,7 +152,7 @@ def _means(pattern: str, name: str) -> bool:
     return pattern == name or (fnmatchcase(name, pattern) and not name.startswith("secrets/"))
 
 
-def _as_said_today(record: Manifest, catalog: Catalog | None) -> Manifest:
+def _as_said_today(record: Record, catalog: Catalog | None) -> Record:
     """Return a record with what its catalog line says about its source by now: that may have come after it was built."""
     record = _as_pulled(record)
     entry = catalog.get(record.id) if catalog else None
@@ -161,7 +162,7 @@ def _as_said_today(record: Manifest, catalog: Catalog | None) -> Manifest:
     return record.model_copy(update={"params": record.params | about})
 
 
-def _as_pulled(record: Manifest) -> Manifest:
+def _as_pulled(record: Record) -> Record:
     """Return the record of pulled questions with what they are for: elsewhere a line said it, perhaps later."""
     published = record.provenance.get("published")
     if published is None or record.rows_are != "QUESTIONS":
@@ -169,7 +170,7 @@ def _as_pulled(record: Manifest) -> Manifest:
     return record.model_copy(update={"params": record.params | {"role": published["split"]}})
 
 
-def _as_published(terms: Sequence[Term], records: Sequence[Manifest]) -> list[Term]:
+def _as_published(terms: Sequence[Term], records: Sequence[Record]) -> list[Term]:
     """Return terms with the licences that were published with what was pulled: its own lines, elsewhere, may have said them."""
     known = {}
     for record in records:
@@ -195,18 +196,18 @@ def _test_sets(registry: Registry, catalog: Catalog | None, against: Sequence[st
         sets |= {id: None for id in listed if id not in sets}
     for id in registry.select(against):
         artifact = registry.load(str(id))
-        if artifact.manifest.rows_are not in ("QUESTIONS", "TRAINING"):
+        if artifact.record.rows_are not in ("QUESTIONS", "TRAINING"):
             raise InputError(
-                f"--against {id}: it has {artifact.manifest.rows_are or 'no'} rows, and no questions to compare with."
+                f"--against {id}: it has {artifact.record.rows_are or 'no'} rows, and no questions to compare with."
             )
         sets[str(id)] = artifact.polars().unique("question_id", maintain_order=True)
     return sets
 
 
-def _record(registry: Registry, id: ArtifactId) -> Manifest | None:
+def _record(registry: Registry, id: ArtifactId) -> Record | None:
     """Return a record; None for a damaged one, which is `rft verify`'s business: the catalog says whether it was a test set."""
     try:
-        return registry.store.require(id).manifest
+        return registry.store.require(id).record
     except Corrupt:
         return None
 
@@ -216,29 +217,31 @@ def _asks_tests(entry: Entry, catalog: Catalog) -> bool:
     return "role" in params and (params["role"] or params.get("split")) == "test"
 
 
-def _lines(manifest: Manifest, ancestors: Mapping[str, Manifest], catalog: Catalog | None) -> str:
+def _lines(record: Record, ancestors: Mapping[str, Record], catalog: Catalog | None) -> str:
     """Return a catalog.yaml with the lines that made an artifact and its ancestors: the catalog's own where it has them."""
     sections: dict[str, list[str]] = {section: [] for section in SECTIONS}
-    for record in (*reversed(list(ancestors.values())), manifest):
-        section = next(section for section, (kind, _) in SECTIONS.items() if kind == record.kind)
-        listed = _made_by(record, catalog)
-        inputs = tuple(parse_id(given.id) for given in record.inputs)
-        sections[section].append(catalogs.line(listed or Entry(record.id, record.kind, record.maker, inputs, record.params)))
+    for one in (*reversed(list(ancestors.values())), record):
+        section = next(section for section, (kind, _) in SECTIONS.items() if kind == one.kind)
+        listed = _made_by(one, catalog)
+        inputs = tuple(parse_id(given.id) for given in one.inputs)
+        sections[section].append(line(listed or Entry(one.id, one.kind, one.maker, inputs, one.params)))
     return "".join(f"{section}:\n" + "".join(f"  {line}\n" for line in lines) for section, lines in sections.items() if lines)
 
 
-def _made_by(record: Manifest, catalog: Catalog | None) -> Entry | None:
+def _made_by(record: Record, catalog: Catalog | None) -> Entry | None:
     """Return the catalog's line of a record, if it is the one that made it."""
     entry = catalog.get(record.id) if catalog else None
     return entry if entry and catalog and not difference(bind(entry, catalog), record) else None
 
 
-def check_lineage(manifest: Manifest, records: Mapping[str, Manifest]) -> Iterator[Finding]:
+def check_lineage(record: Record, records: Mapping[str, Record]) -> Iterator[Finding]:
     """Yield what an artifact was made from, and of which nothing is known any more."""
-    known = [manifest, *records.values()]
-    if gone := sorted({given.id for record in known for given in record.inputs if given.id not in records}):
-        says = f"{manifest.id} was made from {', '.join(gone)}, and no record of it is left. Build it again; its content will tell."
-        yield Finding("rows", f"rows/{manifest.id}/lineage", says, True)
+    known = [record, *records.values()]
+    if gone := sorted({given.id for one in known for given in one.inputs if given.id not in records}):
+        says = (
+            f"{record.id} was made from {', '.join(gone)}, and no record of it is left. Build it again; its content will tell."
+        )
+        yield Finding("rows", f"rows/{record.id}/lineage", says, True)
 
 
 def check_rows(artifact: Artifact) -> Iterator[Finding]:
@@ -247,7 +250,7 @@ def check_rows(artifact: Artifact) -> Iterator[Finding]:
         says = f"{artifact.id}: {damage}. `rft rm {artifact.id}` and build it again."
         yield Finding("rows", f"rows/{artifact.id}/files", says, True)
         return
-    m = artifact.manifest
+    m = artifact.record
     try:
         content, rows = content_in(artifact.stored.folder, m)
     except InputError as error:
@@ -264,15 +267,15 @@ def check_rows(artifact: Artifact) -> Iterator[Finding]:
             yield Finding("rows", f"rows/{artifact.id}/question_id", says, True)
 
 
-def content_in(folder: Path, manifest: Manifest) -> tuple[str, int]:
+def content_in(folder: Path, record: Record) -> tuple[str, int]:
     """Return the content and the number of rows of the tables in an artifact's folder, read anew.
 
     Raises InputError if they have not the columns of their shape.
     """
     hashes: dict[str, ContentHash] = {}
-    for file in manifest.files:
+    for file in record.files:
         table = file.name.removesuffix(".parquet")
-        shape = ROW_SHAPES[manifest.rows_are or ""] if table == "rows" else TABLES[table]
+        shape = ROW_SHAPES[record.rows_are or ""] if table == "rows" else TABLES[table]
         there, wanted = pl.read_parquet_schema(folder / file.name), {name: kind() for name, kind in shape.columns.items()}
         if list(there.items()) != list(wanted.items()):
             raise InputError(f"{file.name} has other columns than {shape.name} rows: {dict(there)}")

@@ -14,8 +14,8 @@ from typing import cast
 import polars as pl
 import yaml
 
-from registry.rows import Role
-from registry.store.store import Manifest, Stored
+from registry.maker import Role
+from registry.store.record import Record, Stored
 from registry.text import cell, escaped, number
 from rft.publish import Finding
 
@@ -89,7 +89,7 @@ def check_contamination(
     it is not built), `known` the reviewed overlaps, which are otherwise those of known_overlaps.yaml. Nothing is returned for
     an artifact without texts that are compared.
     """
-    texts = texts_of(rows, stored.manifest.rows_are, role)
+    texts = texts_of(rows, stored.record.rows_are, role)
     if texts.is_empty():
         return (), ()
     if not tests:
@@ -130,18 +130,18 @@ def texts_of(rows: pl.DataFrame, rows_are: str | None, role: Role | None) -> pl.
     )
 
 
-def role_of(manifest: Manifest, records: Callable[[str], Manifest | None]) -> Role | None:
+def role_of(record: Record, records: Callable[[str], Record | None]) -> Role | None:
     """Return what an artifact's questions are for: the `role` its line gives, else that of its first dataset, else its split.
 
     None if nothing says so: text that was made up, or questions whose record is not there.
     """
-    says = manifest.params.get("role") if manifest.rows_are == "QUESTIONS" else None
-    if says is None and manifest.inputs:
-        inputs = (records(given.id) for given in manifest.inputs)
-        first = next((record for record in inputs if record is None or record.kind == "dataset"), None)
+    says = record.params.get("role") if record.rows_are == "QUESTIONS" else None
+    if says is None and record.inputs:
+        inputs = (records(given.id) for given in record.inputs)
+        first = next((one for one in inputs if one is None or one.kind == "dataset"), None)
         return role_of(first, records) if first is not None else None
-    if says is None and manifest.rows_are == "QUESTIONS":
-        says = manifest.params.get("split") or ("train" if manifest.maker == "questions_file" else None)
+    if says is None and record.rows_are == "QUESTIONS":
+        says = record.params.get("split") or ("train" if record.maker == "questions_file" else None)
     return cast(Role, says) if says in ("train", "validation", "test") else None
 
 

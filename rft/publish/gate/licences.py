@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from registry.errors import near
-from registry.store.store import Manifest
+from registry.store.record import Record
 from rft.publish import Finding
 
 ANY = "any"  # in a pair: whatever else there is
@@ -101,23 +101,21 @@ class Table(_Checked):
 @cache
 def table() -> Table:
     """Return licences.yaml; ValidationError or YAMLError if it is not what it must be, which is our bug."""
-    text = resources.files("rft.publish").joinpath("licences.yaml").read_text(encoding="utf-8")
+    text = resources.files("rft.publish.gate").joinpath("licences.yaml").read_text(encoding="utf-8")
     return Table.model_validate(yaml.safe_load(text))
 
 
-def terms(manifest: Manifest, ancestors: Mapping[str, Manifest]) -> list[Term]:
-    """Return the licence of everything that has one of its own and that `manifest` was made from, nearest first.
+def terms(record: Record, ancestors: Mapping[str, Record]) -> list[Term]:
+    """Return the licence of everything that has one of its own and that `record` was made from, nearest first.
 
     `ancestors` are all of them by id, in any order. A line's own `licence` wins over what its repository is known for.
     """
-    known = {**ancestors, str(manifest.id): manifest}
-    rows = _reached(str(manifest.id), known, through_models=False)
-    return [
-        term for id in _reached(str(manifest.id), known, through_models=True) for term in _own(known[id], inside=id in rows)
-    ]
+    known = {**ancestors, str(record.id): record}
+    rows = _reached(str(record.id), known, through_models=False)
+    return [term for id in _reached(str(record.id), known, through_models=True) for term in _own(known[id], inside=id in rows)]
 
 
-def _reached(start: str, known: Mapping[str, Manifest], *, through_models: bool) -> list[str]:
+def _reached(start: str, known: Mapping[str, Record], *, through_models: bool) -> list[str]:
     """Return `start` and the ids of what it was made from, nearest first."""
     found = [start]
     for id in found:  # it grows
@@ -126,18 +124,18 @@ def _reached(start: str, known: Mapping[str, Manifest], *, through_models: bool)
     return found
 
 
-def _own(manifest: Manifest, inside: bool) -> Iterator[Term]:
+def _own(record: Record, inside: bool) -> Iterator[Term]:
     """Yield what came into the lineage by this artifact itself: from a repository, from a file, or invented here."""
-    params, what = manifest.params, "model" if manifest.kind == "model" else (manifest.rows_are or "rows").lower()
+    params, what = record.params, "model" if record.kind == "model" else (record.rows_are or "rows").lower()
     inside = inside and what != "model"
     name, said = params.get("repo") or params.get("path"), params.get("licence")
     if name:
-        yield _term(manifest, what, name, said or _of(name), inside)
+        yield _term(record, what, name, said or _of(name), inside)
         if what != "model" and (model := params.get("model")):
             # Only its name is known. Who gives the samples a licence is taken to have had the right to.
-            yield _term(manifest, "model", model, _of(model) or said, inside=False)
-    elif not manifest.inputs:
-        yield _term(manifest, what, f"made by {manifest.maker}", table().made_here.get(manifest.maker), inside)
+            yield _term(record, "model", model, _of(model) or said, inside=False)
+    elif not record.inputs:
+        yield _term(record, what, f"made by {record.maker}", table().made_here.get(record.maker), inside)
 
 
 def _of(repo: str) -> str | None:
@@ -145,11 +143,11 @@ def _of(repo: str) -> str | None:
     return source.licence if source else None
 
 
-def _term(manifest: Manifest, what: str, name: str, licence: str | None, inside: bool) -> Term:
+def _term(record: Record, what: str, name: str, licence: str | None, inside: bool) -> Term:
     licence = None if licence == UNKNOWN else licence
     known = table().licences.get(licence or "")
     url, note = (known.url, known.quoted) if known else (None, "")
-    return Term(str(manifest.id), what, name, licence, url, note, inside)
+    return Term(str(record.id), what, name, licence, url, note, inside)
 
 
 def conflicts(terms: Sequence[Term]) -> list[Finding]:

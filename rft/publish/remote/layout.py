@@ -25,7 +25,7 @@ import polars as pl
 from registry.errors import RftError
 from registry.names import ArtifactId, parse_id
 from registry.rows import TABLES
-from registry.store.store import RECORD
+from registry.store.record import RECORD
 from rft.publish.card.card import Published
 from rft.publish.card.pictures import pictures
 from rft.publish.gate.check import Checked
@@ -46,7 +46,7 @@ class Publication:
 
     @property
     def id(self) -> ArtifactId:
-        return self.about.manifest.id
+        return self.about.record.id
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Publication:
 
     @property
     def content(self) -> str:
-        return self.about.manifest.content
+        return self.about.record.content
 
     @property
     def tag(self) -> str:
@@ -95,7 +95,7 @@ def configs(name: str, split: str, paths: Iterable[str]) -> dict[str, list[dict[
 
 def lay_out(checked: Checked) -> Publication:
     """Return an artifact that was checked as it is published."""
-    m, split = checked.artifact.manifest, checked.split
+    m, split = checked.artifact.record, checked.split
     folder = checked.artifact.stored.folder
     counted = statistics(checked.artifact) if checked.artifact.stored.file("path_stats.parquet") else None
     said = {
@@ -119,7 +119,7 @@ def lay_out(checked: Checked) -> Publication:
     files += [File(f"{m.name}/{name}", data) for name, data in made.items()]
     files.sort(key=lambda file: file.path)
     about = Published(
-        manifest=m,
+        record=m,
         ancestors=checked.records,
         split=split,
         tag=tag_of(m.id),

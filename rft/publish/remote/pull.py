@@ -15,10 +15,12 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from registry.errors import Conflict, InputError, NotFound, RemoteError, near
-from registry.hub_client import tries
 from registry.names import ArtifactId, check_name
+from registry.retries import tries
 from registry.rows import TABLES
-from registry.store.store import Draft, Manifest, Store
+from registry.store.draft import Draft
+from registry.store.record import Record
+from registry.store.store import Store
 from registry.text import size
 from rft.publish.gate.check import content_in
 from rft.publish.gate.contamination import Compared
@@ -52,13 +54,13 @@ class Said(BaseModel):
 class Pulled:
     """An artifact that was taken in: its record, the tag it came from, and whether it was not here before."""
 
-    manifest: Manifest
+    record: Record
     tag: str
     new: bool
     known: int  # ancestors whose records came with it
 
     def as_dict(self) -> dict[str, Any]:
-        m = self.manifest
+        m = self.record
         return {
             "id": str(m.id),
             "tag": self.tag,
@@ -145,32 +147,28 @@ def _take(
     at = f"{repository.name}@{tag_of(id)}"
     with store.draft(ArtifactId(rename or id.name, id.version)) as draft:
         loaded = draft.folder / "loaded"
-        manifest, ancestors, published = _records(repository, id, commit, loaded, at)
+        record, ancestors, published = _records(repository, id, commit, loaded, at)
         came = {"repository": repository.name, "revision": commit, "tag": tag_of(id), "as": str(id)}
         came |= published.model_dump(exclude={"format"})
-        registered = manifest.model_copy(
-            update={"name": draft.id.name, "provenance": {**manifest.provenance, "published": came}}
-        )
+        registered = record.model_copy(update={"name": draft.id.name, "provenance": {**record.provenance, "published": came}})
         new = False
-        if not _is_here(store, manifest, draft.id):
-            names = {file.name: f"{id.name}/{published_name(file.name, published.split)}" for file in manifest.files}
+        if not _is_here(store, record, draft.id):
+            names = {file.name: f"{id.name}/{published_name(file.name, published.split)}" for file in record.files}
             if unknown := sorted(set(names) - {"rows.parquet", *(f"{table}.parquet" for table in TABLES)}):
                 raise RemoteError(f"{at} lists a file that no artifact has: {unknown[0]!r}. It was not registered.")
-            say(f"{id}: loading {size(manifest.bytes)}")
+            say(f"{id}: loading {size(record.bytes)}")
             there = repository.fetch(list(names.values()), commit, loaded)
             for name, path in names.items():
                 shutil.copyfile(there[path], draft.folder / name)
             shutil.rmtree(loaded)
-            _check(draft, manifest, at)
+            _check(draft, record, at)
             new = draft.publish(registered)
         for ancestor in ancestors:
             store.keep_record(ancestor)
-        return Pulled(store.require(draft.id).manifest, tag_of(id), new, len(ancestors))
+        return Pulled(store.require(draft.id).record, tag_of(id), new, len(ancestors))
 
 
-def _records(
-    repository: Repository, id: ArtifactId, commit: str, folder: Path, at: str
-) -> tuple[Manifest, list[Manifest], Said]:
+def _records(repository: Repository, id: ArtifactId, commit: str, folder: Path, at: str) -> tuple[Record, list[Record], Said]:
     """Return the record of a published artifact, those of what it was made from, and what was said when it was published.
 
     Raises RemoteError if they are not what they must be: no record names a path, refers in a circle, or is of something else.
@@ -180,30 +178,30 @@ def _records(
     paths = [record_path(id.name), f"{id.name}/{ANCESTORS}", f"{id.name}/{PUBLICATION}"]
     try:
         texts = [path.read_bytes() for path in repository.fetch(paths, commit, folder).values()]
-        manifest = Manifest.model_validate_json(texts[0])
-        sent = [Manifest.model_validate_json(line) for line in texts[1].splitlines()]
+        record = Record.model_validate_json(texts[0])
+        sent = [Record.model_validate_json(line) for line in texts[1].splitlines()]
         said = Said.model_validate_json(texts[2])
-        Facts.model_validate(manifest.facts)
+        Facts.model_validate(record.facts)
     except RemoteEntryNotFoundError as error:
         raise RemoteError(f"{at} holds no artifact: it was not set by `rft push`. It was not registered.") from error
     except (ValidationError, RecursionError) as error:
         why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "nested too deep"
         raise RemoteError(f"{at}: a record is damaged: {why}. It was not registered.") from error
-    if manifest.id != id or manifest.kind == "model":
-        raise RemoteError(f"{at} holds the record of {manifest.kind} {manifest.id}. It was not registered.")
-    return manifest, _reached(manifest, sent, at), said
+    if record.id != id or record.kind == "model":
+        raise RemoteError(f"{at} holds the record of {record.kind} {record.id}. It was not registered.")
+    return record, _reached(record, sent, at), said
 
 
-def _reached(manifest: Manifest, sent: Sequence[Manifest], at: str) -> list[Manifest]:
+def _reached(record: Record, sent: Sequence[Record], at: str) -> list[Record]:
     """Return the records among `sent` that an artifact was made from, without what they say of other publications."""
-    known = {(str(record.id), record.content): record for record in sent}
-    start = (str(manifest.id), manifest.content)
+    known = {(str(one.id), one.content): one for one in sent}
+    start = (str(record.id), record.content)
     inputs: dict[tuple[str, str], list[tuple[str, str]]] = {}
     waiting = [start]
     while waiting:
         key = waiting.pop()
-        record = manifest if key == start else known[key]
-        inputs[key] = [(given.id, given.content) for given in record.inputs]
+        one = record if key == start else known[key]
+        inputs[key] = [(given.id, given.content) for given in one.inputs]
         waiting += [given for given in inputs[key] if given in known and given not in inputs]
     try:
         TopologicalSorter(inputs).prepare()
@@ -212,37 +210,37 @@ def _reached(manifest: Manifest, sent: Sequence[Manifest], at: str) -> list[Mani
             f"{at}: {error.args[1][0][0]} was made from itself, its records say. It was not registered."
         ) from error
     return [
-        record.model_copy(update={"provenance": {k: v for k, v in record.provenance.items() if k != "published"}})
-        for record in (known[key] for key in inputs if key != start)
+        one.model_copy(update={"provenance": {k: v for k, v in one.provenance.items() if k != "published"}})
+        for one in (known[key] for key in inputs if key != start)
     ]
 
 
-def _is_here(store: Store, manifest: Manifest, id: ArtifactId) -> bool:
+def _is_here(store: Store, record: Record, id: ArtifactId) -> bool:
     """Return whether the artifact is here already, whole; Conflict, before anything is loaded, if the name is taken."""
     here = store.get(id)
     if here is None:
         return False
-    if here.manifest.content != manifest.content:
+    if here.record.content != record.content:
         raise Conflict(
-            f"{id} is taken by other content: {here.manifest.content[:12]} is here, {manifest.content[:12]} would come. "
+            f"{id} is taken by other content: {here.record.content[:12]} is here, {record.content[:12]} would come. "
             "Take it in under another name: --as NAME."
         )
     store.check(here)
     return True
 
 
-def _check(draft: Draft, manifest: Manifest, at: str) -> None:
+def _check(draft: Draft, record: Record, at: str) -> None:
     """Raise RemoteError unless the files are the recorded ones and hold what the record says: shapes, rows and content."""
     there = {file.name: file for file in draft.files()}
-    for file in manifest.files:
+    for file in record.files:
         if there.get(file.name) != file:
             raise RemoteError(f"{at}: {file.name} has other bytes than its record says. It was not registered.")
     try:
-        content, rows = content_in(draft.folder, manifest)
+        content, rows = content_in(draft.folder, record)
     except (pa.ArrowException, InputError, KeyError) as error:
         raise RemoteError(f"{at}: its tables cannot be read ({error}). It was not registered.") from error
-    if (content, rows) != (manifest.content, manifest.rows):
+    if (content, rows) != (record.content, record.rows):
         raise RemoteError(
             f"{at}: its rows are not those of its record: {rows:,} rows of content {content[:12]}, "
-            f"recorded are {manifest.rows:,} of {manifest.content[:12]}. It was not registered."
+            f"recorded are {record.rows:,} of {record.content[:12]}. It was not registered."
         )

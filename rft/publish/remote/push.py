@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from registry.errors import Conflict, RemoteError, UsageError
-from registry.hub_client import TRIES, said, tries, worth_another_look
-from registry.store.store import Manifest
+from registry.hub_client import said
+from registry.retries import TRIES, tries, worth_another_look
+from registry.store.record import Record
 from registry.text import number, size
 from rft.publish.card.card import license_note
 from rft.publish.card.card import readme as card_of
@@ -174,12 +175,12 @@ def is_published(repository: Repository, look: Look, publication: Publication) -
     return True
 
 
-def _record(repository: Repository, publication: Publication, commit: str) -> Manifest | None:
+def _record(repository: Repository, publication: Publication, commit: str) -> Record | None:
     """Return the record of the artifact that a commit holds under this name, or None."""
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
     try:
-        return Manifest.model_validate_json(repository.read(record_path(publication.name), commit))
+        return Record.model_validate_json(repository.read(record_path(publication.name), commit))
     except RemoteEntryNotFoundError:
         return None
     except ValidationError as error:
@@ -188,7 +189,7 @@ def _record(repository: Repository, publication: Publication, commit: str) -> Ma
         ) from error
 
 
-def _older(repository: Repository, newest: Manifest, publication: Publication) -> Conflict:
+def _older(repository: Repository, newest: Record, publication: Publication) -> Conflict:
     return Conflict(
         f"{repository.name} holds {newest.id} already, and {publication.id} would take its place. "
         "Push older versions to another repository."

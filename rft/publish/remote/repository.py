@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from registry.errors import InputError, RemoteError, UsageError
-from registry.hub_client import Broken, Differs, broken_off, said
-from registry.store.store import no_space_is_an_error, sha256_file
+from registry.files import no_space_is_an_error, sha256_file
+from registry.hub_client import said
+from registry.retries import Broken, Differs, broken_off
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile

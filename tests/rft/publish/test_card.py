@@ -23,7 +23,7 @@ from registry import open_registry
 from registry.errors import InputError
 from registry.rows import ROW_SHAPES, TABLES
 from registry.store.lineage import ancestors
-from registry.store.store import InputRecord, Manifest
+from registry.store.record import InputRecord, Record
 from registry.text import escaped
 from rft.publish import Finding
 from rft.publish.card.card import MEANING, Published, markdown, readme
@@ -63,7 +63,7 @@ def built(tmp_path_factory):
 def published(built, name: str, **changes) -> Published:
     """Return an artifact of the home as `rft push` hands it to the card."""
     artifact = open_registry(built.store.home).load(name)
-    m = artifact.manifest
+    m = artifact.record
     configs = {m.name: [{"split": "train", "path": f"{m.name}/train-00000-of-00001.parquet"}]}
     for file in m.files:
         if (table := file.name.removesuffix(".parquet")) in TABLES:
@@ -72,7 +72,7 @@ def published(built, name: str, **changes) -> Published:
     if counted:
         configs["statistics"] = [{"split": "train", "path": "*/statistics.parquet"}]
     values = {
-        "manifest": m,
+        "record": m,
         "ancestors": ancestors(built.store, m),
         "split": "train",
         "tag": f"{m.name}-v{m.version}",
@@ -94,13 +94,13 @@ def one(built):
     return published(built, "rft-one@1")
 
 
-def like_the_paper(makers: int = 5) -> tuple[Manifest, dict[str, Manifest]]:
+def like_the_paper(makers: int = 5) -> tuple[Record, dict[str, Record]]:
     """Return records like those of the paper's U33B: so many base models, SFT models, sample and rejection sets, one union."""
-    records: dict[str, Manifest] = {}
+    records: dict[str, Record] = {}
 
     def add(name: str, maker: str, *inputs: str) -> str:
         model = maker in ("hub", "sft")
-        records[f"{name}@1"] = Manifest(
+        records[f"{name}@1"] = Record(
             name=name,
             version=1,
             kind="model" if model else "dataset",
@@ -164,7 +164,7 @@ def test_datasets_reads_the_configs_and_the_first_artifact_is_the_default(both, 
 
 def test_the_sources_are_the_hubs_data_sets_of_the_lineage(both):
     union, records = like_the_paper()
-    paper = replace(both, manifest=union, ancestors=records, configs={union.name: both.configs["rft-both"]})
+    paper = replace(both, record=union, ancestors=records, configs={union.name: both.configs["rft-both"]})
     data = DatasetCard(readme(REPOSITORY, [paper], None)).data
     assert data.source_datasets == ["openai/gsm8k"]
     assert data.size_categories == ["100K<n<1M"]
@@ -202,9 +202,9 @@ def test_a_section_has_what_it_is_and_the_papers_statistics(both):
     assert "Paths that two sources share" in text
     assert '<img src="rft-both/paths.png"' in text
     assert '<img src="rft-both/lineage.png"' in text
-    assert both.manifest.content in text
+    assert both.record.content in text
     assert "https://arxiv.org/abs/2308.01825" in text
-    for id in (str(both.manifest.id), *both.ancestors):
+    for id in (str(both.record.id), *both.ancestors):
         assert f"\n| {id} |" in text
 
 
@@ -221,7 +221,7 @@ def test_each_kind_of_artifact_has_a_card(built, name, says):
     p = published(built, name)
     text = readme(REPOSITORY, [p], None)
     assert says in text
-    for column in ROW_SHAPES[p.manifest.rows_are].columns:
+    for column in ROW_SHAPES[p.record.rows_are].columns:
         assert f"\n| {column} |" in text
     assert ("### Right answers" in text) == (p.statistics is not None)
 
@@ -300,10 +300,10 @@ class Tags(HTMLParser):
 
 def card_with(both: Published, text: str) -> str:
     """Return a card in which `text` stands wherever text from outside can stand."""
-    m = both.manifest.model_copy(update={"maker": text, "params": {text: text, "repo": text}, "drops": {text: 1}})
+    m = both.record.model_copy(update={"maker": text, "params": {text: text, "repo": text}, "drops": {text: 1}})
     row = both.statistics.sources[0] | {"source": text}
     changes = {
-        "manifest": m,
+        "record": m,
         "statistics": replace(both.statistics, sources=[row], overlap=[{"a": text, "b": text, "shared": 1}]),
         "terms": [Term(text, text, text, text, f"https://x/{text}", text), Term(text, text, text, None)],
         "compared": [Compared(text, 1, 1, 1, 1, 1, 1)],
@@ -427,8 +427,8 @@ def test_a_new_section_follows_the_last_one_and_what_is_by_hand_stays_behind_it(
 
 def test_a_later_version_replaces_its_own_section_only(both, one):
     fresh = readme(REPOSITORY, [both, one], None)
-    later = both.manifest.model_copy(update={"version": 2})
-    text = readme(REPOSITORY, [replace(both, manifest=later, tag="rft-both-v2")], fresh)
+    later = both.record.model_copy(update={"version": 2})
+    text = readme(REPOSITORY, [replace(both, record=later, tag="rft-both-v2")], fresh)
     assert "rft-both-v2" in sections(text)["rft-both"]
     assert sections(text)["rft-one"] == sections(fresh)["rft-one"]
 
@@ -642,13 +642,13 @@ def png_chunks(data: bytes) -> dict[bytes, bytes]:
 
 
 def test_the_pictures_say_nothing_of_when_and_by_what_they_were_drawn(both):
-    drawn = pictures(both.manifest, both.ancestors, both.statistics)
+    drawn = pictures(both.record, both.ancestors, both.statistics)
     assert drawn.keys() == {"lineage.png", "paths.png"}
     for png in drawn.values():
         assert png_chunks(png).keys() <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
     wide, _ = struct.unpack(">II", png_chunks(drawn["lineage.png"])[b"IHDR"][:8])
-    assert wide == 2 * lineage_width(both.manifest, both.ancestors)
-    assert pictures(both.manifest, both.ancestors, None).keys() == {"lineage.png"}
+    assert wide == 2 * lineage_width(both.record, both.ancestors)
+    assert pictures(both.record, both.ancestors, None).keys() == {"lineage.png"}
 
 
 def test_the_pictures_are_the_same_whatever_the_users_settings(built, both, tmp_path):
@@ -657,7 +657,7 @@ def test_the_pictures_are_the_same_whatever_the_users_settings(built, both, tmp_
         "import sys, hashlib\nfrom registry import open_registry\nfrom registry.store.lineage import ancestors\n"
         "from rft.publish.card.pictures import pictures\nfrom rft.reports.paths import statistics\n"
         f"a = open_registry({str(built.store.home)!r}).load('rft-both@1')\n"
-        "drawn = pictures(a.manifest, ancestors(a.store, a.manifest), statistics(a))\n"
+        "drawn = pictures(a.record, ancestors(a.store, a.record), statistics(a))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "print(hashlib.sha256(b''.join(drawn[name] for name in sorted(drawn))).hexdigest())"
     )
@@ -670,13 +670,13 @@ def test_the_pictures_are_the_same_whatever_the_users_settings(built, both, tmp_
         text=True,
         check=True,
     )
-    drawn = pictures(both.manifest, both.ancestors, both.statistics)
+    drawn = pictures(both.record, both.ancestors, both.statistics)
     assert ran.stdout.strip() == hashlib.sha256(b"".join(drawn[name] for name in sorted(drawn))).hexdigest()
 
 
-def boxes(manifest: Manifest, records: dict[str, Manifest]):
+def boxes(record: Record, records: dict[str, Record]):
     """Return the layout of a lineage with the boxes of each layer, in order: (from, to) along the layer."""
-    found = {**records, str(manifest.id): manifest}
+    found = {**records, str(record.id): record}
     inputs = _reduced(found)
     layout, at = lay_out(found, inputs), _layers(inputs)
     size = BOX if layout.down else layout.height
@@ -705,11 +705,11 @@ def test_the_papers_largest_lineage_fits_a_page(both):
 
 
 @st.composite
-def lineages(draw) -> tuple[Manifest, dict[str, Manifest]]:
+def lineages(draw) -> tuple[Record, dict[str, Record]]:
     """Any lineage of up to 16 artifacts in which the last is made from all others, by way of others or not."""
     union, _ = like_the_paper(1)
     count = draw(st.integers(1, 16))
-    records: dict[str, Manifest] = {}
+    records: dict[str, Record] = {}
     used: set[str] = set()
     for i in range(count):
         known = list(records)
@@ -748,7 +748,7 @@ def test_no_line_of_a_box_is_wider_than_the_box():
 
 
 def test_strange_names_and_many_paths_are_drawn(both):
-    record = both.manifest.model_copy(update={"maker": "$x^2$ \u4e2d\u6587\n"})
+    record = both.record.model_copy(update={"maker": "$x^2$ \u4e2d\u6587\n"})
     wide = replace(both.statistics, id="$a$@1", histogram=[{"paths": p, "questions": 9} for p in range(0, 400, 3)])
     assert pictures(record, both.ancestors, wide)["paths.png"]
     none = replace(both.statistics, histogram=[{"paths": 0, "questions": 1}])

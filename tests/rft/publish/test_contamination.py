@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.names import parse_id
 from registry.rows import question_id
-from registry.store.store import InputRecord
+from registry.store.record import InputRecord
 from rft.publish.gate.contamination import (
     KNOWN_OVERLAPS,
     Known,
@@ -227,7 +227,7 @@ def records(workspace):
 
     def record(id):
         stored = workspace.store.get(parse_id(id))
-        return stored.manifest if stored else None
+        return stored.record if stored else None
 
     return record
 
@@ -243,7 +243,7 @@ def sampled(workspace, *responses):
 def checked(workspace, name, tests=("exam@1",), **options):
     made, stored = workspace.made(name), workspace.stored(name)
     sets = {id: workspace.made(id).rows if records(workspace)(id) else None for id in tests}
-    return check_contamination(stored, made.rows, role_of(made.manifest, records(workspace)), sets, **options)
+    return check_contamination(stored, made.rows, role_of(made.record, records(workspace)), sets, **options)
 
 
 def test_a_role_is_the_questions_own_or_comes_down_from_them(exam):
@@ -272,7 +272,7 @@ def test_a_role_is_the_questions_own_or_comes_down_from_them(exam):
 
 
 def test_a_model_among_the_inputs_says_nothing_of_the_questions(exam):
-    six, asked = exam.stored("six@1").manifest, exam.stored("exam@1").manifest
+    six, asked = exam.stored("six@1").record, exam.stored("exam@1").record
     model = six.model_copy(update={"name": "model", "kind": "model", "rows_are": None})
     inputs = [InputRecord(id="model@1", content="0" * 64), InputRecord(id="exam@1", content=asked.content)]
     drawn = six.model_copy(update={"name": "drawn", "rows_are": "SAMPLES", "inputs": inputs})

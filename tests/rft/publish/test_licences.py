@@ -8,36 +8,34 @@ from pydantic import ValidationError
 from registry.catalog import read as catalog
 from registry.catalog.bind import bind, recorded
 from registry.names import parse_id
-from registry.store.store import InputRecord, Manifest
+from registry.store.record import InputRecord, Record
 from rft.publish.gate.licences import Table, Term, conflicts, hub_license, table, terms
 from tests.workspace import ROOT, SIX, samples_of
 
 
-def manifest(
-    id: str, maker: str, *inputs: str, kind: str = "dataset", rows_are: str | None = "QUESTIONS", **params
-) -> Manifest:
+def record(id: str, maker: str, *inputs: str, kind: str = "dataset", rows_are: str | None = "QUESTIONS", **params) -> Record:
     name, version = parse_id(id)
-    return Manifest(
+    return Record(
         name=name, version=version, kind=kind, maker=maker, edition=1, params=params, rows_are=rows_are, content="0" * 64, rows=1,
         inputs=[InputRecord(id=given, content="0" * 64) for given in inputs],
         drops={}, facts={}, files=[], provenance={}, built_at=datetime(2026, 1, 1),
     )  # fmt: skip
 
 
-def by_id(*manifests: Manifest) -> dict[str, Manifest]:
-    return {str(m.id): m for m in manifests}
+def by_id(*records: Record) -> dict[str, Record]:
+    return {str(m.id): m for m in records}
 
 
-def lineage(*lines: str) -> tuple[Manifest, dict[str, Manifest]]:
+def lineage(*lines: str) -> tuple[Record, dict[str, Record]]:
     """Return the records that these lines of the project's own catalog would leave, with those of all their ancestors."""
     listed = catalog.read(ROOT / "catalog.yaml")
-    found: dict[str, Manifest] = {}
+    found: dict[str, Record] = {}
 
     def add(id: str) -> None:
         recipe = bind(listed.entries[parse_id(id)], listed)
         entry, shape = recipe.entry, recipe.maker.makes
         if id not in found:
-            found[id] = manifest(
+            found[id] = record(
                 id, entry.maker, *map(str, entry.inputs), kind=entry.kind, rows_are=shape and shape.name, **recorded(recipe)
             )
             for given in entry.inputs:
@@ -96,7 +94,7 @@ def test_a_licence_follows_fractions_samples_and_rejection_sets(workspace):
         "both@1: {builder: union, inputs: [rft@1]}",
     )
     workspace.build("both@1")
-    built = {name: workspace.stored(f"{name}@1").manifest for name in ("six", "half", "samples", "rft", "both")}
+    built = {name: workspace.stored(f"{name}@1").record for name in ("six", "half", "samples", "rft", "both")}
     found = terms(built.pop("both"), by_id(*built.values()))
     assert [(t.source, t.what, t.name, t.licence) for t in found] == [  # nearest first
         ("samples@1", "samples", "samples.jsonl", "cc-by-nc-4.0"),
@@ -111,12 +109,12 @@ def test_a_licence_follows_fractions_samples_and_rejection_sets(workspace):
 
 
 def test_the_lines_own_licence_wins_over_what_its_repository_is_known_for():
-    (found,) = terms(manifest("q@1", "gsm8k", repo="openai/gsm8k", licence="cc-by-4.0"), {})
+    (found,) = terms(record("q@1", "gsm8k", repo="openai/gsm8k", licence="cc-by-4.0"), {})
     assert found.licence == "cc-by-4.0"
-    (found,) = terms(manifest("q@1", "gsm8k", repo="openai/gsm8k", licence=None), {})
+    (found,) = terms(record("q@1", "gsm8k", repo="openai/gsm8k", licence=None), {})
     assert found.licence == "mit"
     # A record from before there was such a parameter.
-    (found,) = terms(manifest("q@1", "gsm8k", repo="openai/gsm8k"), {})
+    (found,) = terms(record("q@1", "gsm8k", repo="openai/gsm8k"), {})
     assert found.licence == "mit"
 
 
@@ -125,14 +123,14 @@ def test_the_lines_own_licence_wins_over_what_its_repository_is_known_for():
     [("gpt-9", None, None), ("gpt-9", "cc-by-4.0", "cc-by-4.0"), ("meta-llama/Llama-2-7b-hf", None, "llama2")],
 )
 def test_a_model_that_is_only_a_name_is_a_source_too(model, licence, known):
-    found = terms(manifest("s@1", "samples_file", rows_are="SAMPLES", path="s.jsonl", model=model, licence=licence), {})
+    found = terms(record("s@1", "samples_file", rows_are="SAMPLES", path="s.jsonl", model=model, licence=licence), {})
     assert names(found) == {("samples", "s.jsonl", licence), ("model", model, known)}
 
 
 def test_unknown_licences_are_said_with_what_to_do_and_do_not_stop():
     found = terms(
-        manifest("s@1", "samples_file", "q@1", rows_are="SAMPLES", path="s.jsonl", model="gpt-9"),
-        by_id(manifest("q@1", "questions_file", path="q.jsonl", licence="unknown")),
+        record("s@1", "samples_file", "q@1", rows_are="SAMPLES", path="s.jsonl", model="gpt-9"),
+        by_id(record("q@1", "questions_file", path="q.jsonl", licence="unknown")),
     )
     (finding,) = conflicts(found)
     assert (finding.name, finding.stops) == ("licence/unknown", False)
@@ -142,12 +140,12 @@ def test_unknown_licences_are_said_with_what_to_do_and_do_not_stop():
 
 
 def test_a_new_kind_of_source_that_nobody_reviewed_is_unknown():
-    (found,) = terms(manifest("new@1", "scraped"), {})
+    (found,) = terms(record("new@1", "scraped"), {})
     assert found.licence is None
 
 
 def test_a_licence_that_the_hub_does_not_know_is_said_and_is_other_on_the_card():
-    found = terms(manifest("q@1", "questions_file", path="q.jsonl", licence="cc-by-sa-4"), {})
+    found = terms(record("q@1", "questions_file", path="q.jsonl", licence="cc-by-sa-4"), {})
     (finding,) = conflicts(found)
     assert (finding.name, finding.stops) == ("licence/cc-by-sa-4", False)
     assert "Did you mean cc-by-sa-4.0" in finding.says
@@ -181,12 +179,12 @@ def test_only_listed_pairs_stop(found, stopped):
 
 
 def test_rows_that_only_a_model_learned_from_are_not_inside():
-    base = manifest("base@1", "hub", kind="model", rows_are=None, repo="meta-llama/Llama-2-7b-hf")
-    learned = manifest("learned@1", "questions_file", path="learned.jsonl", licence="cc-by-nc-4.0")
-    tuned = manifest("tuned@1", "sft", "base@1", "learned@1", kind="model", rows_are=None)
-    asked = manifest("asked@1", "questions_file", path="asked.jsonl", licence="cc-by-sa-4.0")
-    samples = manifest("samples@1", "samples", "asked@1", "tuned@1", rows_are="SAMPLES")
-    found = terms(manifest("rft@1", "rejection", "asked@1", "samples@1"), by_id(base, learned, tuned, asked, samples))
+    base = record("base@1", "hub", kind="model", rows_are=None, repo="meta-llama/Llama-2-7b-hf")
+    learned = record("learned@1", "questions_file", path="learned.jsonl", licence="cc-by-nc-4.0")
+    tuned = record("tuned@1", "sft", "base@1", "learned@1", kind="model", rows_are=None)
+    asked = record("asked@1", "questions_file", path="asked.jsonl", licence="cc-by-sa-4.0")
+    samples = record("samples@1", "samples", "asked@1", "tuned@1", rows_are="SAMPLES")
+    found = terms(record("rft@1", "rejection", "asked@1", "samples@1"), by_id(base, learned, tuned, asked, samples))
     assert {term.name: term.inside for term in found} == {
         "asked.jsonl": True,
         "learned.jsonl": False,
@@ -194,7 +192,7 @@ def test_rows_that_only_a_model_learned_from_are_not_inside():
     }
     assert conflicts(found) == []
     # The same rows, asked as well as learned from, are.
-    found = terms(manifest("rft@1", "rejection", "learned@1", "samples@1"), by_id(base, learned, tuned, asked, samples))
+    found = terms(record("rft@1", "rejection", "learned@1", "samples@1"), by_id(base, learned, tuned, asked, samples))
     assert len(conflicts(found)) == 1
 
 

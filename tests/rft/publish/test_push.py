@@ -17,11 +17,12 @@ from huggingface_hub import DatasetCard
 
 from registry.catalog import read as catalog
 from registry.errors import Conflict, NotFound, RemoteError, UsageError
-from registry.hub_client import TRIES
+from registry.files import sha256_file
 from registry.names import parse_id
 from registry.query.api import Registry
+from registry.retries import TRIES
 from registry.store.lineage import flat, lineage
-from registry.store.store import Store, sha256_file
+from registry.store.store import Store
 from rft.publish.gate.check import check
 from rft.publish.remote.layout import Publication, lay_out
 from rft.publish.remote.pull import pull
@@ -101,10 +102,10 @@ def test_what_is_pulled_into_an_empty_home_is_what_was_pushed(family: Workspace,
     assert done.tags == ["both-v1", "scores-v1"]
     assert hub.repo(REPO).tags == {"both-v1": done.commit, "scores-v1": done.commit}
     home = Registry(tmp_path / "home")
-    assert [(str(p.manifest.id), p.new) for p in pull(home.store, REPO)] == [("both@1", True), ("scores@1", True)]
+    assert [(str(p.record.id), p.new) for p in pull(home.store, REPO)] == [("both@1", True), ("scores@1", True)]
     for name in ("both@1", "scores@1"):
         here, there = family.registry.load(name), home.load(name)
-        assert here.manifest.files == there.manifest.files
+        assert here.record.files == there.record.files
         assert difference(here, there).identical
         was, now = (flat(lineage(artifact.store, parse_id(name))) for artifact in (here, there))
         assert [row | {"state": ""} for row in now] == was
@@ -159,7 +160,7 @@ def test_the_card_is_valid_and_all_that_it_shows_runs(family: Workspace, hub: Hu
     home = Registry(tmp_path / "home")
     home.store.remove(parse_id("both@1"))
     ran = subprocess.run([command[0], "build", "both"], env=there, cwd=tmp_path, capture_output=True, text=True)
-    assert home.load("both@1").manifest.content == family.made("both@1").manifest.content, ran.stderr
+    assert home.load("both@1").record.content == family.made("both@1").record.content, ran.stderr
 
 
 def test_a_second_push_of_the_same_makes_no_commit(family: Workspace, hub: Hub) -> None:
@@ -438,9 +439,9 @@ def test_a_name_that_is_taken_by_other_content_is_a_conflict_and_can_be_pulled_a
     with pytest.raises(Conflict, match=r"six@1 is taken by other content.*--as NAME"):
         pull(workspace.store, REPO)
     [taken] = pull(workspace.store, REPO, rename="theirs")
-    assert str(taken.manifest.id) == "theirs@1"
+    assert str(taken.record.id) == "theirs@1"
     assert workspace.made("theirs@1").rows.height == 6
-    assert workspace.made("theirs@1").manifest.provenance["published"]["as"] == "six@1"
+    assert workspace.made("theirs@1").record.provenance["published"]["as"] == "six@1"
 
 
 def test_pull_names_what_there_is(family: Workspace, hub: Hub, tmp_path: Path) -> None:
@@ -452,8 +453,8 @@ def test_pull_names_what_there_is(family: Workspace, hub: Hub, tmp_path: Path) -
         pull(store, REPO, "six-v2")
     with pytest.raises(NotFound, match=r"has no blue\. There are red-v1, six-v1"):
         pull(store, REPO, configs=["blue"])
-    assert [str(one.manifest.id) for one in pull(store, REPO, "six-v1")] == ["six@1"]
-    assert [str(one.manifest.id) for one in pull(store, REPO, "six-v1", ["red"])] == ["red@1"]
+    assert [str(one.record.id) for one in pull(store, REPO, "six-v1")] == ["six@1"]
+    assert [str(one.record.id) for one in pull(store, REPO, "six-v1", ["red"])] == ["red@1"]
 
 
 def forged(hub: Hub, path: str, data: bytes) -> None:
@@ -525,7 +526,7 @@ def test_a_pull_replaces_no_record_that_is_known_and_keeps_only_those_it_needs(
     push(published(family, "red-rft@1", "blue-rft@1"), REPO)
     store = Store(tmp_path / "home")
     pull(store, REPO, configs=["red-rft"])
-    six = store.record(parse_id("six@1"), family.stored("six@1").manifest.content)
+    six = store.record(parse_id("six@1"), family.stored("six@1").record.content)
     assert six
     repo = hub.repo(REPO)
     lines = [json.loads(line) for line in repo.files()["blue-rft/ancestors.jsonl"].splitlines()]

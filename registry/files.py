@@ -1,0 +1,94 @@
+"""Whole files: hashes, locks, removal, and what a full disk says."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from registry.errors import OutOfResources
+
+NO_SPACE = "the disk is full. Free some space (`rft gc` shows what can go) and run the command again."
+
+
+def sha256_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def no_space_is_an_error() -> Iterator[None]:
+    """Turn a full disk or exhausted memory into OutOfResources."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfResources(
+            "out of memory. Close other programs, or build with fewer questions at a time (RFT_CHUNK)."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfResources(NO_SPACE) from error
+        raise
+    except Exception as error:
+        # Libraries written in other languages have errors of their own: those of safetensors and of torch's writer.
+        if "No space left on device" in str(error) or ("inline_container" in str(error) and "unexpected pos" in str(error)):
+            raise OutOfResources(NO_SPACE) from error
+        raise
+
+
+def entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Yield whether the lock file could be locked (its writer is dead)."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
+
+
+def sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_tree(folder: Path) -> None:
+    if folder.exists():
+        for path in folder.rglob("*"):
+            if path.is_dir():
+                path.chmod(path.stat().st_mode | stat.S_IWUSR | stat.S_IXUSR)
+        shutil.rmtree(folder)
