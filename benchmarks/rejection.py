@@ -160,14 +160,14 @@ def rejection(folder: Path) -> dict[str, Any]:
 
 
 STAGES = {  # what is timed: the functions, wherever they are used
-    "reading the samples": ("registry.build.build:_span",),
+    "reading the samples": ("registry.build.inputs:read_span",),
     "answers": ("eval.grading.answers:read_answers",),
     "comparing answers": ("eval.grading.answers:is_right",),
     "equations and paths": ("eval.grading.paths:read_paths",),
     "choosing (edit distances)": ("builders._selection:keep",),
     "counting paths": ("eval.grading.paths:count_paths",),
-    "writing and hashing": ("registry.build.build:Writer.write", "registry.build.build:Writer.close"),
-    "file hashes and fsync": ("registry.store.store:Draft.files", "registry.store.store:Draft.publish"),
+    "writing and hashing": ("registry.build.writer:Writer.write", "registry.build.writer:Writer.close"),
+    "file hashes and fsync": ("registry.store.draft:Draft.files", "registry.store.draft:Draft.publish"),
 }
 
 

@@ -52,25 +52,28 @@ def fill(folder: Path, home: Path, artifacts: int) -> None:
     from registry.catalog import read as catalog
     from registry.catalog.bind import recorded
     from registry.catalog.plan import plan
+    from registry.files import sha256_file
     from registry.names import ArtifactId
-    from registry.store.store import store
+    from registry.store import draft as drafts
+    from registry.store.record import FileRecord, InputRecord, Record
+    from registry.store.store import Store
 
-    store._sync = lambda path: None  # nothing here must survive a power cut
+    drafts.sync = lambda path: None  # type: ignore[assignment]  # nothing here must survive a power cut
     rows = folder / "rows.parquet"
     pl.DataFrame({"question_id": ["0" * 16], "question": ["?"]}).write_parquet(rows)
-    file = store.FileRecord(name="rows.parquet", bytes=rows.stat().st_size, sha256=store.sha256_file(rows))
-    where = store.Store(home)
+    file = FileRecord(name="rows.parquet", bytes=rows.stat().st_size, sha256=sha256_file(rows))
+    where = Store(home)
     steps = plan(catalog.read(folder / "catalog.yaml"), where)
     recipes = [(step.id, step.recipe) for step in steps.values()]
     some = [recipe for id, recipe in recipes if not recipe.entry.inputs]
     ids = [ArtifactId(f"more-{n // 10}", n % 10 + 1) for n in range(artifacts - len(recipes))]
     recipes += [(id, some[n % len(some)]) for n, id in enumerate(ids)]
     for id, recipe in recipes:
-        inputs = [store.InputRecord(id=str(given), content=SHA256) for given in recipe.entry.inputs]
+        inputs = [InputRecord(id=str(given), content=SHA256) for given in recipe.entry.inputs]
         with where.draft(id) as draft:
             os.link(rows, draft.folder / "rows.parquet")
             draft.publish(
-                store.Record(
+                Record(
                     name=id.name,
                     version=id.version,
                     kind=recipe.entry.kind,

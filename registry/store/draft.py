@@ -6,19 +6,21 @@ import os
 import uuid
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from registry.errors import Conflict
 from registry.files import remove_tree, sync
 from registry.names import ArtifactId
 from registry.store.record import RECORD, FileRecord, Record, files_in
-from registry.store.store import Store
+
+if TYPE_CHECKING:
+    from registry.store.store import Store
 
 
 class Draft:
     """An artifact that is being written, in a folder nobody else looks at; its lock file says that its writer lives."""
 
-    def __init__(self, store: Store, id: ArtifactId) -> None:
+    def __init__(self, store: "Store", id: ArtifactId) -> None:
         self.store, self.id = store, id
         store.make_home()
         while True:

@@ -147,7 +147,7 @@ def test_a_lock_that_is_held_does_not_stop_readers_for_ever(full):
         [
             sys.executable,
             "-c",
-            f"from filelock import FileLock; import time; FileLock({str(index_path(registry.store.store)) + '.lock'!r}).acquire(); print(1, flush=True); time.sleep(60)",
+            f"from filelock import FileLock; import time; FileLock({str(index_path(registry.store)) + '.lock'!r}).acquire(); print(1, flush=True); time.sleep(60)",
         ],
         stdout=subprocess.PIPE,
     )

@@ -8,6 +8,7 @@ import yaml
 
 from registry.catalog import read as catalog
 from registry.catalog.bind import bind
+from registry.catalog.edit import add_lines
 from registry.catalog.plan import plan
 from registry.errors import CatalogError, InputError, NotFound
 from registry.names import parse_id
@@ -387,7 +388,7 @@ def test_a_line_is_added_and_every_other_byte_stays(tmp_path: Path, before: str 
     file = tmp_path / "catalog.yaml"
     if before is not None:
         file.write_bytes(before.encode())
-    catalog.add_lines(file, [("datasets", LINE)], {})
+    add_lines(file, [("datasets", LINE)], {})
     assert file.read_bytes().decode() == after
     assert "new@1" in yaml.safe_load(after)["datasets"]
     assert [path.name for path in tmp_path.iterdir()] == ["catalog.yaml"]
@@ -400,7 +401,7 @@ def test_a_section_that_cannot_take_a_line_is_left_as_it_is(tmp_path: Path, text
     file = tmp_path / "catalog.yaml"
     file.write_text(text)
     with pytest.raises(CatalogError, match=r"catalog\.yaml: write datasets in block form(?s:.*)new@1"):
-        catalog.add_lines(file, [("datasets", LINE)], {})
+        add_lines(file, [("datasets", LINE)], {})
     assert file.read_text() == text
 
 
@@ -408,7 +409,7 @@ def test_no_line_is_added_to_a_file_that_is_not_yaml(tmp_path: Path) -> None:
     file = tmp_path / "catalog.yaml"
     file.write_text("datasets: {\n")
     with pytest.raises(CatalogError, match=r"catalog\.yaml with the new lines:2: not YAML"):
-        catalog.add_lines(file, [("datasets", LINE)], {})
+        add_lines(file, [("datasets", LINE)], {})
     assert file.read_text() == "datasets: {\n"
 
 
@@ -417,7 +418,7 @@ def test_adding_a_line_keeps_the_rights_of_the_file_and_follows_a_link(tmp_path:
     file.write_text("datasets:\n")
     file.chmod(0o640)
     link.symlink_to(file)
-    catalog.add_lines(link, [("datasets", LINE)], {})
+    add_lines(link, [("datasets", LINE)], {})
     assert link.is_symlink()
     assert file.read_text() == f"datasets:\n  {LINE}\n"
     assert file.stat().st_mode & 0o777 == 0o640
@@ -425,8 +426,8 @@ def test_adding_a_line_keeps_the_rights_of_the_file_and_follows_a_link(tmp_path:
 
 def test_lines_added_one_after_another_are_all_read(workspace: Workspace) -> None:
     for n in range(1, 6):
-        catalog.add_lines(workspace.file, [("datasets", f"half@{n}: {HALF}")], {})
-        catalog.add_lines(workspace.file, [("evals", f"e@{n}: {{eval: gsm8k, inputs: []}}")], {})
+        add_lines(workspace.file, [("datasets", f"half@{n}: {HALF}")], {})
+        add_lines(workspace.file, [("evals", f"e@{n}: {{eval: gsm8k, inputs: []}}")], {})
     read = catalog.read(workspace.file)
     assert [str(id) for id in read.named("half")] == [f"half@{n}" for n in range(1, 6)]
     assert [str(id) for id in read.named("e")] == [f"e@{n}" for n in range(1, 6)]

@@ -160,10 +160,10 @@ def test_a_hub_that_does_not_answer_is_an_error_of_the_network(local, tmp_path):
 
 
 def test_two_processes_do_not_train_one_model_at_once(local, tiny):
-    from registry.build.processes import _work
+    from registry.build.processes import work_folder_of
 
     step = local.step("tiny@1")
-    with _work(step.recipe, local.store, []), pytest.raises(Conflict, match="being trained by another process"):
+    with work_folder_of(step.recipe, local.store, []), pytest.raises(Conflict, match="being trained by another process"):
         build(step.recipe, local.store, local.folder)
     assert build(step.recipe, local.store, local.folder).new
 

@@ -589,7 +589,7 @@ def publish(text, lines):
         )
         def trace(frame, event, argument):
             nonlocal lines
-            lines -= event == "line" and frame.f_code.co_filename.endswith("store.py")
+            lines -= event == "line" and frame.f_code.co_filename.endswith(("draft.py", "store.py"))
             if lines < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return trace

@@ -1,13 +1,15 @@
 """Checkpoints that are complete or not there."""
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from registry.files import sync
-from trainers._fitting.fit import log
+
+log = logging.getLogger("rft")
 
 MARK = "complete.json"  # written last into a checkpoint: without it, it is not one
 
