@@ -160,7 +160,7 @@ def rejection(folder: Path) -> dict[str, Any]:
 
 
 STAGES = {  # what is timed: the functions, wherever they are used
-    "reading the samples": ("registry.build.inputs:read_span",),
+    "reading the samples": ("registry.tables:read_wide",),
     "answers": ("eval.grading.answers:read_answers",),
     "comparing answers": ("eval.grading.answers:is_right",),
     "equations and paths": ("eval.grading.paths:read_paths",),

@@ -32,7 +32,7 @@ def build(
     file = cast(BinaryIO, path)
     rows = [_row(record) for record in read_records(file, "questions file", KNOWN)]
     frame = pl.DataFrame(
-        rows, schema={**QUESTIONS.columns, "given": pl.String, "line": pl.Int64, "drop": pl.String, "detail": pl.String}
+        rows, schema={**QUESTIONS.schema, "given": pl.String, "line": pl.Int64, "drop": pl.String, "detail": pl.String}
     )
     from_solution = read_answers(frame["response"], "standard")["answer"]
     frame = frame.with_columns(answer=pl.coalesce("given", from_solution)).with_columns(

@@ -101,7 +101,9 @@ def build(
     kept = pool.filter(pl.col("turn").is_not_null()).with_columns(answer=pl.col("gold"))
     rows = in_order(human.filter(pl.col("response").is_not_null()), kept, questions)
     return Tables(
-        rows=pl.concat([rows.select(*TRAINING.columns).with_columns(drop=pl.lit(None, pl.String)), unknown], how="diagonal"),
+        rows=pl.concat(
+            [rows.select(TRAINING.wide(rows.columns)).with_columns(drop=pl.lit(None, pl.String)), unknown], how="diagonal"
+        ),
         verdicts=VERDICTS.fit(pool, "verdicts").sort("question_id", maintain_order=True),
         path_stats=count_paths(pool, human).sort("question_id"),
         facts={"mode": mode, "key": key, "tolerance": tolerance, "sources": [given.id for given in samples]},
@@ -117,6 +119,6 @@ def _pool(samples: tuple[Input, ...], k: int | None) -> pl.DataFrame:
     ]
     if not frames:
         return pl.DataFrame(
-            schema={**{c: SAMPLES.columns[c] for c in ("question_id", "draw", "response", "model")}, "source": pl.String}
+            schema={**{c: SAMPLES.schema[c] for c in ("question_id", "draw", "response", "model")}, "source": pl.String}
         )
     return pl.concat(frames)

@@ -176,7 +176,7 @@ def build(
         )
     return pl.DataFrame(
         [(id, question, solution, answer, place) for place, (id, (question, solution, answer)) in enumerate(rows.items())],
-        schema=dict(QUESTIONS.columns),
+        schema=QUESTIONS.schema,
         orient="row",
     )
 

@@ -50,7 +50,7 @@ def build(
         kinds += [kind] * (round(lines * taken / whole) - len(kinds))
     dice = random.Random(seed)
     dice.shuffle(kinds)
-    return pl.DataFrame([(makers[kind](dice), kind) for kind in kinds], schema=dict(TEXT.columns), orient="row")
+    return pl.DataFrame([(makers[kind](dice), kind) for kind in kinds], schema=TEXT.schema, orient="row")
 
 
 def _fact(dice: random.Random) -> str:

@@ -44,8 +44,9 @@ def build(*sets: Annotated[Input, TRAINING], select: Select = "farthest", seed: 
         maintain_order="left",
     )
     verdicts = _pooled_verdicts(sets, kept, "not_drawn" if select == "random_rows" else "same_path")
+    rows = in_order(human, kept, questions)
     return Tables(
-        rows=in_order(human, kept, questions).select(*TRAINING.columns),
+        rows=rows.select(TRAINING.wide(rows.columns)),
         verdicts=verdicts.sort("question_id", maintain_order=True),
         path_stats=count_paths(verdicts, questions.join(human, on="question_id", how="left", maintain_order="left")).sort(
             "question_id"

@@ -80,7 +80,7 @@ def evaluate(
                 }
             )
     notes = [f"{missing} draws are missing and count as wrong"] if missing else []
-    rows = pl.concat([SCORES.fit(pl.DataFrame(scores, schema=SCORES.columns), "scores"), unknown], how="diagonal")
+    rows = pl.concat([SCORES.fit(pl.DataFrame(scores, schema=SCORES.schema), "scores"), unknown], how="diagonal")
     facts = {"mode": mode, "key": "paper" if mode == "paper" else "canonical", "sources": [samples.id]}
     return Tables(
         rows,

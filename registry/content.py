@@ -4,40 +4,47 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from registry.rows import Shape
-
-type_names = {pl.String: "string", pl.Int64: "int64", pl.Int32: "int32", pl.Float64: "float64", pl.Boolean: "bool"}
+from registry.rows import TYPE_NAMES, Shape
 
 
 class ContentHash:
     """sha256 over a table's schema and, per column, lengths and bytes in stored order.
 
     Independent of how the rows are cut into chunks and of the file format: each column has a running hash
-    of its own, and the table's hash is taken over those.
+    of its own, and the table's hash is taken over those. A `later` column that holds no value is left out, as if the table had
+    been written before there was such a column; of `columns`, those that the shape does not know are of a newer version, and later.
     """
 
-    def __init__(self, shape: Shape) -> None:
-        self.columns = {name: kind for name, kind in shape.columns.items() if name not in shape.outside}
+    def __init__(self, shape: Shape, columns: Mapping[str, str] | None = None) -> None:
+        """`columns`: the names and types (as TYPE_NAMES has them) of the table, if it has others than the shape."""
+        columns = {name: TYPE_NAMES[kind] for name, kind in shape.schema.items()} if columns is None else columns
+        known = shape.columns
+        self.types = {name: kind for name, kind in columns.items() if name not in known or known[name].content}
+        self.later = {name for name in self.types if name not in known or known[name].later}
         self.rows = 0
-        self._hashes = {name: (hashlib.sha256(), hashlib.sha256()) for name in self.columns}
+        self._hashes = {name: (hashlib.sha256(), hashlib.sha256()) for name in self.types}
+        self._values = dict.fromkeys(self.later, 0)
 
     def add(self, table: pa.Table) -> None:
         """Take in the next rows."""
         self.rows += table.num_rows
         for name, (lengths, values) in self._hashes.items():
-            for chunk in table.column(name).chunks:
+            column = table.column(name)
+            if name in self.later:
+                self._values[name] += len(column) - column.null_count
+            for chunk in column.chunks:
                 for length, value in _buffers(chunk):
                     lengths.update(length)
                     values.update(value)
 
     def hexdigest(self) -> str:
-        schema = [(name, type_names[kind]) for name, kind in self.columns.items()]
-        whole = hashlib.sha256(json.dumps([schema, self.rows]).encode())
-        for lengths, values in self._hashes.values():
+        counted = [name for name in self.types if self._values.get(name) != 0]
+        whole = hashlib.sha256(json.dumps([[(name, self.types[name]) for name in counted], self.rows]).encode())
+        for name in counted:
+            lengths, values = self._hashes[name]
             whole.update(lengths.digest() + values.digest())
         return whole.hexdigest()
 

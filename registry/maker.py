@@ -136,7 +136,7 @@ class Trained:
     """
 
     facts: Mapping[str, Any]
-    loss: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict(LOSS.columns)))
+    loss: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LOSS.schema))
     drops: pl.DataFrame | None = None
     hub: "HubFiles | None" = None
 

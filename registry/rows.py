@@ -1,159 +1,202 @@
-"""The shapes of rows: their columns, the identity of a question, and the hash of a table's content.
+"""The shapes of rows: their columns, and the identity of a question.
 
 A row of SAMPLES, as a maker sees it:
     {"question_id": "9c4a...", "draw": 0, "response": "48/2=<<48/2=24>>24\\n#### 24", "model": "llama2-7b", ...}
+
+A shape grows by a nullable column that is `later`: tables that were written without it stay readable, and keep their content.
 """
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from registry.errors import InputError
 
+TYPE_NAMES = {pl.String: "string", pl.Int64: "int64", pl.Int32: "int32", pl.Float64: "float64", pl.Boolean: "bool"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its type, what it means, and how a table for people heads it.
+
+    `required`: never null. `content`: whether two tables that differ only here differ. `later`: added when there were artifacts
+    without it; where it is null throughout, it is no content.
+    """
+
+    type: type[pl.DataType]
+    meaning: str
+    required: bool = False
+    content: bool = True
+    later: bool = False
+    heading: str = ""
+
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of row: its columns and types, those that may not be null, and those that are not content."""
+    """A kind of row."""
 
     name: str
-    columns: Mapping[str, type[pl.DataType]]
-    required: frozenset[str] = frozenset()
-    outside: frozenset[str] = frozenset()  # stored, but two tables that differ only here have the same content
+    columns: Mapping[str, Column]
+
+    @property
+    def schema(self) -> dict[str, type[pl.DataType]]:
+        """The types of the columns, as polars takes a schema."""
+        return {name: column.type for name, column in self.columns.items()}
+
+    @property
+    def first(self) -> list[str]:
+        """The columns of a table whose record does not list them: those that the shape had then."""
+        return [name for name, column in self.columns.items() if not column.later]
 
     def fit(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
         """Return `frame` with exactly this shape's columns, in order; a missing optional one is null.
 
         Raises InputError, naming `where`, for a missing or null required column or a type that does not fit.
         """
-        if missing := sorted(self.required - set(frame.columns)):
+        required = [name for name, column in self.columns.items() if column.required]
+        if missing := sorted(set(required) - set(frame.columns)):
             raise InputError(
                 f"{where}: {self.name} rows need the columns {', '.join(missing)}; these have {', '.join(frame.columns)}."
             )
         if cut := [
-            n for n, kind in self.columns.items() if kind.is_integer() and n in frame.columns and frame.schema[n].is_float()
+            n for n, kind in self.schema.items() if kind.is_integer() and n in frame.columns and frame.schema[n].is_float()
         ]:
             raise InputError(f"{where}: {', '.join(cut)} of {self.name} rows must be whole numbers.")
         try:
-            fitted = frame.select(
-                (pl.col(name) if name in frame.columns else pl.lit(None)).cast(kind).alias(name)
-                for name, kind in self.columns.items()
-            )
+            fitted = frame.select(self.wide(frame.columns))
         except pl.exceptions.PolarsError as error:
             raise InputError(f"{where}: not {self.name} rows: {error}") from error
-        for name in sorted(self.required):
+        for name in sorted(required):
             if nulls := fitted[name].null_count():
                 raise InputError(f"{where}: {nulls} of {fitted.height} {self.name} rows have no {name}.")
         return fitted
 
+    def wide(self, there: Iterable[str]) -> list[pl.Expr]:
+        """Return what selects this shape's columns, in order, from a table that has the columns `there`: others are null."""
+        known = set(there)
+        return [(pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name) for name, kind in self.schema.items()]
+
+
+QUESTION_ID = "identity of the question: the first 16 hex digits of sha256 of its text (NFC, single spaces)"
 
 QUESTIONS = Shape(
     "QUESTIONS",
-    {"question_id": pl.String, "question": pl.String, "response": pl.String, "answer": pl.String, "source_row": pl.Int64},
-    required=frozenset({"question_id", "question", "answer"}),
+    {
+        "question_id": Column(pl.String, QUESTION_ID, required=True),
+        "question": Column(pl.String, "the question", required=True),
+        "response": Column(pl.String, "the human solution; null if there is none"),
+        "answer": Column(pl.String, "the right final answer", required=True),
+        "source_row": Column(pl.Int64, "place in the source, from 0"),
+    },
 )
 SAMPLES = Shape(
     "SAMPLES",
     {
-        "question_id": pl.String,
-        "draw": pl.Int32,
-        "response": pl.String,
-        "model": pl.String,
-        "finish_reason": pl.String,
-        "tokens": pl.Int32,
-        "seed": pl.Int64,
-        "engine": pl.String,
+        "question_id": Column(pl.String, QUESTION_ID, required=True),
+        "draw": Column(pl.Int32, "which of the samples of this question, from 0", required=True),
+        "response": Column(pl.String, "what the model wrote", required=True),
+        "model": Column(pl.String, "the model that wrote it; null if unknown"),
+        "finish_reason": Column(pl.String, "why it ends: stop, or length if it was cut", content=False),
+        "tokens": Column(pl.Int32, "how many were generated", content=False),
+        "seed": Column(pl.Int64, "of this request", content=False),
+        "engine": Column(pl.String, "what generated it, with versions", content=False),
     },
-    required=frozenset({"question_id", "draw", "response"}),
-    outside=frozenset({"finish_reason", "tokens", "seed", "engine"}),
 )
 TRAINING = Shape(
     "TRAINING",
     {
-        "question_id": pl.String,
-        "question": pl.String,
-        "response": pl.String,
-        "answer": pl.String,
-        "origin": pl.String,
-        "source": pl.String,
-        "draw": pl.Int32,
-        "path": pl.String,
-        "path_canonical": pl.String,
-        "same_as_human": pl.Boolean,
+        "question_id": Column(pl.String, QUESTION_ID, required=True),
+        "question": Column(pl.String, "the question", required=True),
+        "response": Column(pl.String, "a solution: the human's, or a sample that was kept", required=True),
+        "answer": Column(pl.String, "the right final answer", required=True),
+        "origin": Column(pl.String, "human, or the model that wrote it (its source if that is unknown)", required=True),
+        "source": Column(pl.String, "the artifact that the sample is from; null for a human's row"),
+        "draw": Column(pl.Int32, "which of the samples of this question, from 0"),
+        "path": Column(pl.String, "its equations in their order: the paper's key"),
+        "path_canonical": Column(pl.String, "its equations whatever their order and notation: the canonical key"),
+        "same_as_human": Column(pl.Boolean, "whether it follows the human's path; null for a human's row"),
     },
-    required=frozenset({"question_id", "question", "response", "answer", "origin"}),
 )
-TEXT = Shape("TEXT", {"text": pl.String, "source": pl.String}, required=frozenset({"text"}))
+TEXT = Shape(
+    "TEXT",
+    {
+        "text": Column(pl.String, "the text", required=True),
+        "source": Column(pl.String, "what kind of text it is"),
+    },
+)
 SCORES = Shape(
     "SCORES",
     {
-        "model": pl.String,
-        "dataset": pl.String,
-        "metric": pl.String,
-        "value": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "n": pl.Int64,
+        "model": Column(pl.String, "the model that is scored; null if unknown"),
+        "dataset": Column(pl.String, "the questions", required=True),
+        "metric": Column(
+            pl.String,
+            "maj1@1, maj1@k, pass@k: shares of questions; distinct_paths: a mean; bad_equations: a share of draws",
+            required=True,
+        ),
+        "value": Column(pl.Float64, "of the metric"),
+        "low": Column(pl.Float64, "lower end of a 95 % bootstrap interval over questions"),
+        "high": Column(pl.Float64, "upper end of it"),
+        "n": Column(pl.Int64, "number of questions", required=True),
     },
-    required=frozenset({"dataset", "metric", "n"}),
 )
 VERDICTS = Shape(
     "VERDICTS",
     {
-        "question_id": pl.String,
-        "source": pl.String,
-        "model": pl.String,
-        "draw": pl.Int32,
-        "answer": pl.String,
-        "answer_from": pl.String,
-        "right_answer": pl.Boolean,
-        "bad_equation": pl.Boolean,
-        "verdict": pl.String,
-        "path": pl.String,
-        "path_canonical": pl.String,
+        "question_id": Column(pl.String, QUESTION_ID, required=True),
+        "source": Column(pl.String, "the artifact that the sample is from; null for a human's row", required=True),
+        "model": Column(pl.String, "the model that wrote it; null if unknown"),
+        "draw": Column(pl.Int32, "which of the samples of this question, from 0", required=True),
+        "answer": Column(pl.String, "the final answer that was read; null if there is none to read"),
+        "answer_from": Column(pl.String, "how the answer was read: hash (####), boxed or phrase"),
+        "right_answer": Column(pl.Boolean, "whether it is the right one", required=True),
+        "bad_equation": Column(pl.Boolean, "whether an annotated calculation does not hold", required=True),
+        "verdict": Column(pl.String, "kept, or why it was not", required=True),
+        "path": Column(pl.String, "its equations in their order: the paper's key"),
+        "path_canonical": Column(pl.String, "its equations whatever their order and notation: the canonical key"),
     },
-    required=frozenset({"question_id", "source", "draw", "right_answer", "bad_equation", "verdict"}),
 )
 PATH_STATS = Shape(
     "PATH_STATS",
     {
-        "question_id": pl.String,
-        "draws": pl.Int64,
-        "right_answers": pl.Int64,
-        "accepted": pl.Int64,
-        "paths": pl.Int64,
-        "paths_canonical": pl.Int64,
-        "paths_with_human": pl.Int64,
-        "paths_canonical_with_human": pl.Int64,
-        "kept": pl.Int64,
+        "question_id": Column(pl.String, QUESTION_ID),
+        "draws": Column(pl.Int64, "samples of the question"),
+        "right_answers": Column(pl.Int64, "those with the right answer", heading="right"),
+        "accepted": Column(pl.Int64, "those whose calculations hold too"),
+        "paths": Column(pl.Int64, "distinct paths of accepted samples, by the paper's key"),
+        "paths_canonical": Column(pl.Int64, "the same by the canonical key", heading="canonical paths"),
+        "paths_with_human": Column(
+            pl.Int64, "distinct paths of accepted samples and the human's, by the paper's key", heading="paths + human"
+        ),
+        "paths_canonical_with_human": Column(pl.Int64, "the same by the canonical key", heading="canonical + human"),
+        "kept": Column(pl.Int64, "samples that were kept"),
     },
 )
 DROPS = Shape(
     "DROPS",
     {
-        "source": pl.String,
-        "question_id": pl.String,
-        "model": pl.String,
-        "draw": pl.Int32,
-        "line": pl.Int64,
-        "reason": pl.String,
-        "detail": pl.String,
+        "source": Column(pl.String, "the artifact that the sample is from; null for a human's row"),
+        "question_id": Column(pl.String, QUESTION_ID),
+        "model": Column(pl.String, "the model that wrote it; null if unknown"),
+        "draw": Column(pl.Int32, "which of the samples of this question, from 0"),
+        "line": Column(pl.Int64, "in the source file, from 1"),
+        "reason": Column(pl.String, "why it was refused", required=True),
+        "detail": Column(pl.String, "what was found"),
     },
-    required=frozenset({"reason"}),
 )
 LOSS = Shape(
     "LOSS",
     {
-        "step": pl.Int64,
-        "epoch": pl.Float64,
-        "tokens": pl.Int64,
-        "split": pl.String,
-        "loss": pl.Float64,
-        "learning_rate": pl.Float64,
+        "step": Column(pl.Int64, "steps done", required=True),
+        "epoch": Column(pl.Float64, "passes over the rows, so far"),
+        "tokens": Column(pl.Int64, "tokens trained on, so far", required=True),
+        "split": Column(pl.String, "train, or held_out", required=True),
+        "loss": Column(pl.Float64, "mean over the tokens, in nats", required=True),
+        "learning_rate": Column(pl.Float64, "at this step; null for held_out"),
     },
-    required=frozenset({"step", "tokens", "split", "loss"}),
 )
 TABLES = {"verdicts": VERDICTS, "path_stats": PATH_STATS, "drops": DROPS}  # what may lie beside the rows of an artifact
 ROW_SHAPES = {shape.name: shape for shape in (QUESTIONS, SAMPLES, TRAINING, TEXT, SCORES)}

@@ -48,6 +48,7 @@ class Contents(NamedTuple):
     """What a maker made, as the record says it."""
 
     rows_are: str | None
+    columns: Mapping[str, list[str]]
     content: str
     rows: int
     drops: Mapping[str, int]
@@ -86,6 +87,7 @@ def build(recipe: Recipe, store: Store, folder: Path, *, options: Options | None
             inputs=[InputRecord(id=str(given.id), content=given.record.content) for given in inputs],
             params=recorded(recipe),
             rows_are=made.rows_are,
+            columns=dict(made.columns),
             content=made.content,
             rows=made.rows,
             drops=dict(sorted(made.drops.items())),
@@ -113,25 +115,28 @@ def _tables(recipe: Recipe, store: Store, folder: Path, inputs: list[Stored], dr
         for tables in _make(recipe, params, inputs, store, run):
             writer.write(tables)
     writer.close()
-    return Contents(writer.shape.name, writer.content(), writer.rows, writer.drops, writer.facts)
+    return Contents(writer.shape.name, writer.columns, writer.content(), writer.rows, writer.drops, writer.facts)
 
 
 def _model(recipe: Recipe, store: Store, folder: Path, inputs: list[Stored], draft: Draft, run: Run) -> Contents:
     with opened(recipe, folder) as params:
         trained: Trained = recipe.maker.function(*given_to(recipe, inputs, store), **with_run(recipe, params, run))
     drops: dict[str, int] = {}
+    columns: dict[str, list[str]] = {}
     if trained.loss.height:
         loss = LOSS.fit(trained.loss, f"{recipe.entry.id} (loss)")
+        columns["loss"] = loss.columns
         pq.write_table(loss.to_arrow(), draft.folder / "loss.parquet")  # polars' own writer does not say that a disk is full
     if trained.drops is not None and trained.drops.height:
         refused = DROPS.fit(trained.drops, f"{recipe.entry.id} (drops)")
+        columns["drops"] = refused.columns
         pq.write_table(refused.to_arrow(), draft.folder / "drops.parquet")
         drops = dict(trained.drops["reason"].value_counts().iter_rows())
     files = draft.files()
     if trained.hub is not None:
         (draft.folder / HUB_RECORD).write_text(trained.hub.model_dump_json(indent=1))
         files = trained.hub.files
-    return Contents(None, files_hash(files), 0, drops, trained.facts)
+    return Contents(None, columns, files_hash(files), 0, drops, trained.facts)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from registry.maker import Input, Model, Run
 from registry.store.models import open_model
 from registry.store.record import Stored
 from registry.store.store import Store
+from registry.tables import Span, read
 
 
 @contextmanager
@@ -52,41 +53,36 @@ def given_to(recipe: Recipe, inputs: list[Stored], store: Store) -> list["pl.Dat
     ]
 
 
-Span = tuple[str, str | None] | None  # from this question_id up to, and without, that one; None: everything
-
-
 class Source(NamedTuple):
-    """Where an input's tables lie, and how its maker wants it."""
+    """An input that is read table by table, and how its maker wants it."""
 
-    id: str
-    tables: dict[str, Path]
-    facts: dict[str, Any]
+    stored: Stored
     whole: bool
 
+    @property
+    def rows(self) -> Path:
+        return self.stored.folder / "rows.parquet"
+
     def read(self, span: Span) -> pl.DataFrame | Input:
-        frames = {name: read_span(file, span) for name, file in self.tables.items() if self.whole or name == "rows"}
-        return Input(self.id, **frames, facts=self.facts) if self.whole else frames["rows"]
+        """Return the input, or what it has of some questions."""
+        rows = read(self.stored, "rows", span)
+        assert rows is not None  # source_of saw to it
+        if not self.whole:
+            return rows
+        verdicts, path_stats = (read(self.stored, table, span) for table in ("verdicts", "path_stats"))
+        return Input(str(self.stored.id), rows, verdicts, path_stats, self.stored.record.facts)
 
 
 def source_of(recipe: Recipe, position: int, stored: Stored) -> Source:
     at = f"{recipe.entry.where}: {recipe.entry.id}"
-    tables = {name: file for name in ("rows", "verdicts", "path_stats") if (file := stored.file(f"{name}.parquet"))}
     if recipe.maker.takes_model(position):
         raise InputError(f"{at}: input {position + 1} must be a model; {stored.id} is a {stored.record.kind}.")
-    if "rows" not in tables:
+    if stored.file("rows.parquet") is None:
         raise InputError(f"{at}: {stored.id} has no rows ({stored.record.kind} by {stored.record.maker}).")
     shapes, made = recipe.maker.shapes_taken(position), stored.record.rows_are
     if shapes and made not in [shape.name for shape in shapes]:
         raise InputError(f"{at}: input {position + 1} must be {names(shapes)} rows; {stored.id} has {made} rows.")
-    return Source(str(stored.id), tables, stored.record.facts, recipe.maker.takes_whole(position))
-
-
-def read_span(file: Path, span: Span) -> pl.DataFrame:
-    if span is None:
-        return pl.read_parquet(file)
-    # Row groups carry the least and greatest question_id, so only those that overlap are read.
-    id, (first, end) = pl.col("question_id"), span
-    return pl.scan_parquet(file).filter((id >= first) & (pl.lit(True) if end is None else id < end)).collect()
+    return Source(stored, recipe.maker.takes_whole(position))
 
 
 def with_run(recipe: Recipe, params: dict[str, Any], run: Run) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from registry.build.inputs import Source, Span
+from registry.build.inputs import Source
 from registry.catalog.bind import MAKERS, Recipe
 from registry.errors import OutOfResources
 from registry.maker import Options, Progress, Tables
+from registry.tables import Span
 
 ROWS_PER_CHUNK = 20_000  # sample rows a worker holds at once
 
@@ -44,7 +45,7 @@ def _make_chunk(chunk: _Chunk) -> Tables:
 def by_question(
     recipe: Recipe, params: dict[str, Any], sources: list[Source], options: Options, progress: Progress
 ) -> Iterator[Tables]:
-    ids = [pl.scan_parquet(source.tables["rows"]).select("question_id") for source in sources]
+    ids = [pl.scan_parquet(source.rows).select("question_id") for source in sources]
     counts = pl.concat(ids).group_by("question_id").len().sort("question_id").collect()
     spans = _spans(counts, options.chunk)
     package, function = MAKERS[recipe.entry.kind]

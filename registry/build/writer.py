@@ -33,6 +33,7 @@ class Writer:
         self.shape = shape
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._hashes: dict[str, ContentHash] = {}
+        self._shapes: dict[str, Shape] = {}
 
     def write(self, tables: Tables) -> None:
         """Write the next tables; rows with a reason in `drop` go to the drops."""
@@ -66,7 +67,7 @@ class Writer:
                 write_page_index=True,  # as the Hub's viewer likes it
                 use_content_defined_chunking=True,  # and its storage: of a version with few other rows little is new
             )
-            self._hashes[name] = ContentHash(shape)
+            self._hashes[name], self._shapes[name] = ContentHash(shape), shape
         if table.num_rows:  # `datasets` takes the first row group for the size of all: an empty one stops it
             self._writers[name].write_table(table, row_group_size=ROWS_PER_GROUP)
         if name != "drops":
@@ -76,6 +77,11 @@ class Writer:
         """Finish the files; an artifact without rows still has its rows file, with the right columns."""
         for writer in self._writers.values():
             writer.close()
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """The columns of each table."""
+        return {name: list(self._shapes[name].columns) for name in sorted(self._writers)}
 
     def content(self) -> str:
         """Return the artifact's content."""

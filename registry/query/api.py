@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from registry.catalog.read import default_home
 from registry.errors import Drifted, InputError, NotFound, RftError, near
@@ -19,6 +18,7 @@ from registry.query import index
 from registry.store.lineage import flat, lineage
 from registry.store.record import Record, Stored
 from registry.store.store import Store
+from registry.tables import read
 
 if TYPE_CHECKING:
     import datasets
@@ -40,19 +40,16 @@ class Artifact:
         """The record of where it came from (artifact.json)."""
         return self.stored.record
 
-    def _rows(self) -> Path:
-        file = self.stored.file("rows.parquet")
-        if file is None:
-            raise NotFound(f"{self.id} is a {self.record.kind} and has no rows.")
-        return file
-
     def polars(self) -> pl.DataFrame:
-        """Return the rows as a polars frame."""
-        return pl.read_parquet(self._rows())
+        """Return the rows as a polars frame, with all columns that such rows have today."""
+        rows = read(self.stored, "rows")
+        if rows is None:
+            raise NotFound(f"{self.id} is a {self.record.kind} and has no rows.")
+        return rows
 
     def arrow(self) -> pa.Table:
         """Return the rows as an Arrow table."""
-        return pq.read_table(self._rows())
+        return self.polars().to_arrow()
 
     def to_datasets(self) -> "datasets.Dataset":
         """Return the rows as a `datasets.Dataset`."""
@@ -66,10 +63,9 @@ class Artifact:
         Only those with `verdict`, if one is given. Raises InputError if nothing was graded or no sample has that verdict,
         Drifted if a samples artifact is gone or is no longer the one that was graded.
         """
-        file = self.stored.file("verdicts.parquet")
-        if file is None:
+        verdicts = read(self.stored, "verdicts")
+        if verdicts is None:
             raise InputError(f"{self.id} ({self.record.maker}) graded no samples. Rejection sets, unions and evals do.")
-        verdicts = pl.read_parquet(file)
         if verdict is not None:
             known = sorted(verdicts["verdict"].unique())
             verdicts = verdicts.filter(pl.col("verdict") == verdict)

@@ -5,6 +5,7 @@ Tables: artifacts, inputs, drops_by_reason, scores. Views: "name@v" (rows), "nam
 "name@v/loss", "name" (the highest built version) and path_stats. Deleting the file loses nothing.
 """
 
+import hashlib
 import os
 import re
 import uuid
@@ -19,10 +20,13 @@ from filelock import FileLock, Timeout
 
 from registry.errors import Corrupt, RftError
 from registry.names import DEV, ArtifactId
+from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, SCORES, Shape
+from registry.rows import TABLES as SHAPES_BESIDE
 from registry.store.record import Stored
 from registry.store.store import Store
+from registry.tables import columns_of, definition, parquet, select, wide
 
-LAYOUT = 5  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 6  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
 TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
 
@@ -101,7 +105,7 @@ def _inside(connection: duckdb.DuckDBPyConnection, store: Store) -> dict[Artifac
     """Return the stamps of the artifacts in the index, or None if it is of another layout or another folder."""
     try:
         about = connection.execute("select layout, artifacts from _about").fetchone()
-        if about != (LAYOUT, str(store.artifacts)):
+        if about != (_layout(), str(store.artifacts)):
             return None
         rows = connection.execute("select name, version, stamp from _stamps").fetchall()
     except duckdb.Error:
@@ -141,7 +145,9 @@ def _update(
     connection.execute("begin")
     if known is None:
         connection.execute((resources.files("registry.query") / "index.sql").read_text())
-        connection.execute("insert into _about values (?, ?)", [LAYOUT, str(store.artifacts)])
+        connection.execute(f"create table scores (name varchar, version integer, {definition(SCORES.schema)})")
+        connection.execute(f"create table _no_drops ({definition(DROPS.schema)})")
+        connection.execute("insert into _about values (?, ?)", [_layout(), str(store.artifacts)])
     gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
     new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]
     # A damaged artifact has rows but no stamp: it is new to every opener, and written anew.
@@ -182,8 +188,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
         # The stamp was taken before the record was read: if it was replaced in between, the next opener reads it again.
         # A damaged artifact gets none, so every opener looks whether it is whole by now.
         "_stamps": [
-            (*id, stamps[id], *(stored.file(f"{table}.parquet") is not None for table in ("rows", "path_stats")))
-            for id, stored in sound.items()
+            (*id, stamps[id], stored.file("rows.parquet") is not None, _stats_columns(stored)) for id, stored in sound.items()
         ],
     }
     for table, rows in tables.items():
@@ -194,21 +199,27 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
     for id, stored in sound.items():
         for suffix, query in _views(stored):
             connection.execute(f"create or replace view {_name(str(id) + suffix)} as {query}")
-        scores = stored.file("rows.parquet")
-        if stored.record.rows_are == "SCORES" and scores is not None:
-            connection.execute(f"insert into scores select ?, ?, * from {_parquet(scores)}", list(id))
+        if stored.record.rows_are == "SCORES" and (scores := select(stored, "rows")):
+            connection.execute(f"insert into scores select ?, ?, * from ({scores})", list(id))
+
+
+def _stats_columns(stored: Stored) -> str:
+    """Return the columns of an artifact's path_stats as a query lists them, or an empty string if it has none."""
+    if stored.file("path_stats.parquet") is None:
+        return ""
+    return ", ".join(wide(PATH_STATS, columns_of(stored.record, "path_stats")))
 
 
 def _views(stored: Stored) -> Iterator[tuple[str, str]]:
-    for suffix, file in (("", "rows.parquet"), ("/verdicts", "verdicts.parquet"), ("/loss", "loss.parquet")):
-        if table := stored.file(file):
-            yield suffix, f"from {_parquet(table)}"
-    refused, verdicts = stored.file("drops.parquet"), stored.file("verdicts.parquet")
-    parts = [f"from {_parquet(refused)}"] if refused else []
+    for suffix, table in (("", "rows"), ("/verdicts", "verdicts"), ("/loss", "loss")):
+        if query := select(stored, table):
+            yield suffix, query
+    refused, verdicts = select(stored, "drops"), stored.file("verdicts.parquet")
+    parts = [refused] if refused else []
     if verdicts and stored.record.rows_are == "TRAINING":
         parts.append(
             "select source, question_id, model, draw, null::bigint as line, verdict as reason, null::varchar as detail "
-            f"from {_parquet(verdicts)} where verdict <> 'kept'"
+            f"from {parquet([verdicts])} where verdict <> 'kept'"
         )
     if parts:
         yield "/drops", " union all by name ".join(parts)
@@ -239,29 +250,34 @@ def _latest(connection: duckdb.DuckDBPyConnection, store: Store, names: set[str]
 
 
 def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    rows = connection.execute("select name, version from _stamps where has_path_stats order by all").fetchall()
-    files = [
-        file for name, version in rows if (file := store.folder(ArtifactId(name, version)) / "path_stats.parquet").exists()
-    ]
-    if not files:
-        connection.execute((resources.files("registry.query") / "no_path_stats.sql").read_text())
-        return
-    # One view over one list of files; the folder of a file says whose counts they are.
-    listed = ", ".join(f"'{_quoted(str(file))}'" for file in files)
-    connection.execute(
+    rows = connection.execute("select name, version, path_stats from _stamps where path_stats <> '' order by all").fetchall()
+    alike: dict[str, list[Path]] = {}  # the files of each list of columns
+    for name, version, columns in rows:
+        if (file := store.folder(ArtifactId(name, version)) / "path_stats.parquet").exists():
+            alike.setdefault(columns, []).append(file)
+    # One list of files, opened as the first of them is, for each list of columns; the folder of a file says whose counts they are.
+    parts = [f"select null::varchar as name, null::integer as version, {_nulls(PATH_STATS)} where false"]
+    parts += [
         f"""
-        create or replace view path_stats as
         select
           split_part(filename, '/', -3) as name,
           case split_part(filename, '/', -2) when 'dev' then {DEV} else split_part(filename, '/', -2)::integer end as version,
-          * exclude (filename)
-        from read_parquet([{listed}], filename = true)
+          {columns}
+        from {parquet(files, ", filename = true")}
         """
-    )
+        for columns, files in alike.items()
+    ]
+    connection.execute("create or replace view path_stats as " + " union all by name ".join(parts))
 
 
-def _parquet(file: Path) -> str:
-    return f"read_parquet('{_quoted(str(file))}')"
+def _layout() -> str:
+    """Return what the tables and views of an index depend on."""
+    shapes = [(shape.name, list(shape.schema)) for shape in (*ROW_SHAPES.values(), *SHAPES_BESIDE.values(), LOSS)]
+    return f"{LAYOUT} {hashlib.sha256(repr(shapes).encode()).hexdigest()[:12]}"
+
+
+def _nulls(shape: Shape) -> str:
+    return ", ".join(wide(shape, []))
 
 
 def _quoted(text: str) -> str:

@@ -72,6 +72,7 @@ class Record(BaseModel):
     inputs: list[InputRecord]
     params: dict[Word, Any]
     rows_are: Word | None = None  # the shape of the rows: QUESTIONS, TRAINING, ...
+    columns: dict[Word, list[Word]] = {}  # of each table; without them, those that its shape had first
     content: Hash
     rows: Size
     drops: dict[str, Size]

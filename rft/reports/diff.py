@@ -7,6 +7,7 @@ import polars as pl
 
 from registry.errors import InputError
 from registry.query.api import Artifact
+from registry.tables import read
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def _missing(x: pl.DataFrame, y: pl.DataFrame) -> int:
 def _paths(artifact: Artifact, path: str) -> pl.DataFrame | None:
     if artifact.record.rows_are == "TRAINING":
         return artifact.polars().filter(pl.col("origin") != "human").select("question_id", path).unique(maintain_order=True)
-    verdicts = artifact.stored.file("verdicts.parquet")
+    verdicts = read(artifact.stored, "verdicts")
     if verdicts is None:
         return None
-    accepted = pl.read_parquet(verdicts).filter(pl.col("right_answer") & ~pl.col("bad_equation") & pl.col(path).is_not_null())
+    accepted = verdicts.filter(pl.col("right_answer") & ~pl.col("bad_equation") & pl.col(path).is_not_null())
     return accepted.select("question_id", path).unique(maintain_order=True)
 
 
 def _solved(artifact: Artifact) -> pl.DataFrame | None:
-    stats = artifact.stored.file("path_stats.parquet")
-    return None if stats is None else pl.read_parquet(stats).filter(pl.col("right_answers") > 0).select("question_id")
+    stats = read(artifact.stored, "path_stats")
+    return None if stats is None else stats.filter(pl.col("right_answers") > 0).select("question_id")

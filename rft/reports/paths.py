@@ -12,6 +12,8 @@ import duckdb
 
 from registry.errors import InputError
 from registry.query.api import Artifact
+from registry.rows import PATH_STATS
+from registry.tables import select
 from registry.text import table
 
 KS = (1, 3, 6, 12, 25, 50, 100)  # Table 2
@@ -46,8 +48,8 @@ class Statistics:
 
 def statistics(artifact: Artifact) -> Statistics:
     """Return the statistics of an artifact that has verdicts; InputError for one that has none."""
-    files = {name: artifact.stored.file(f"{name}.parquet") for name in ("rows", "verdicts", "path_stats")}
-    if any(file is None for file in files.values()):
+    tables = {name: select(artifact.stored, name) for name in ("rows", "verdicts", "path_stats")}
+    if None in tables.values():
         raise InputError(
             f"{artifact.id} ({artifact.record.maker}) has no verdicts on samples. Statistics are of rejection sets, unions and evals."
         )
@@ -55,8 +57,8 @@ def statistics(artifact: Artifact) -> Statistics:
     key, sources = facts["key"], facts["sources"]
     is_set = artifact.record.rows_are == "TRAINING"
     with duckdb.connect() as connection:
-        for name, file in files.items():
-            connection.read_parquet(str(file)).create_view(name)
+        for name, query in tables.items():
+            connection.execute(f"create view {name} as {query}")
         connection.execute(f"create view human as {_HUMAN if is_set else _NO_HUMAN}")
         questions, solved, kept = _one(
             connection, "select count(*), count(*) filter (right_answers > 0), coalesce(sum(kept), 0)::bigint from path_stats"
@@ -108,13 +110,6 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, params: dict[str, A
 
 # -- for people ---------------------------------------------------------------------------------------------------------
 
-_SHORT = {
-    "right_answers": "right",
-    "paths_canonical": "canonical paths",
-    "paths_with_human": "paths + human",
-    "paths_canonical_with_human": "canonical + human",
-}
-
 
 def report(s: Statistics) -> str:
     """Return the statistics of one artifact as text: a summary, then a table for each question they answer."""
@@ -126,7 +121,7 @@ def report(s: Statistics) -> str:
     if s.at_k:
         columns = list(s.at_k[0])
         parts.append("per question, by draws of each source below k (paths are distinct, of accepted samples)")
-        parts.append(table([_SHORT.get(c, c) for c in columns], [list(row.values()) for row in s.at_k]))
+        parts.append(table([heading(c) for c in columns], [list(row.values()) for row in s.at_k]))
     parts.append(f"questions by number of distinct paths ({s.key} key)")
     parts.append(_histogram(s.histogram))
     if s.sources:
@@ -160,3 +155,8 @@ def _histogram(rows: list[dict[str, int]]) -> str:
         ["paths", "questions", ""],
         [[r["paths"], r["questions"], "█" * max(1, round(40 * r["questions"] / most))] for r in rows],
     )
+
+
+def heading(column: str) -> str:
+    """Return what a table for people calls a column of PATH_STATS."""
+    return (PATH_STATS.columns[column].heading if column in PATH_STATS.columns else "") or column

@@ -13,13 +13,21 @@ from hypothesis import strategies as st
 
 from registry.content import ContentHash
 from registry.errors import InputError
-from registry.rows import QUESTIONS, SAMPLES, TRAINING, Shape, question_id
+from registry.rows import QUESTIONS, SAMPLES, TRAINING, Column, Shape, question_id
 
-PAIR = Shape("PAIR", {"a": pl.String, "b": pl.String})
+PAIR = Shape("PAIR", {"a": Column(pl.String, "one"), "b": Column(pl.String, "other")})
 EVERY = Shape(
     "EVERY",
-    {"text": pl.String, "small": pl.Int32, "large": pl.Int64, "real": pl.Float64, "yes": pl.Boolean},
-    outside=frozenset(),
+    {
+        name: Column(kind, name)
+        for name, kind in {
+            "text": pl.String,
+            "small": pl.Int32,
+            "large": pl.Int64,
+            "real": pl.Float64,
+            "yes": pl.Boolean,
+        }.items()
+    },
 )
 
 
@@ -32,7 +40,7 @@ def content(frame: pl.DataFrame, shape: Shape, cuts: tuple[int, ...] = ()) -> st
 
 
 def pair(*rows: tuple[str | None, str | None]) -> str:
-    return content(pl.DataFrame(list(rows), schema=PAIR.columns, orient="row"), PAIR)
+    return content(pl.DataFrame(list(rows), schema=PAIR.schema, orient="row"), PAIR)
 
 
 # -- content --------------------------------------------------------------------------------------------------------
@@ -50,7 +58,7 @@ ROWS = st.lists(
 
 
 def every(rows: list[Any]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=EVERY.columns, orient="row")
+    return pl.DataFrame(rows, schema=EVERY.schema, orient="row")
 
 
 @settings(deadline=None, max_examples=60)
@@ -123,11 +131,15 @@ def test_text_that_moves_between_rows_and_columns_is_other_content(rows: list[An
 
 
 def test_content_depends_on_the_names_and_types_of_columns() -> None:
-    shapes = [PAIR, Shape("PAIR", {"a": pl.String, "c": pl.String}), Shape("PAIR", {"a": pl.String})]
+    shapes = [
+        PAIR,
+        Shape("PAIR", {"a": Column(pl.String, ""), "c": Column(pl.String, "")}),
+        Shape("PAIR", {"a": Column(pl.String, "")}),
+    ]
     frame = pl.DataFrame({"a": ["x"], "b": ["y"], "c": ["y"]})
     assert len({content(frame, shape) for shape in shapes}) == 3
-    numbers = [Shape("N", {"n": kind}) for kind in (pl.Int32, pl.Int64, pl.Float64)]
-    assert len({content(pl.DataFrame({"n": [0]}, schema=shape.columns), shape) for shape in numbers}) == 3
+    numbers = [Shape("N", {"n": Column(kind, "")}) for kind in (pl.Int32, pl.Int64, pl.Float64)]
+    assert len({content(pl.DataFrame({"n": [0]}, schema=shape.schema), shape) for shape in numbers}) == 3
 
 
 def test_what_is_outside_a_shape_is_not_content() -> None:
@@ -191,7 +203,7 @@ def test_any_text_has_an_id(text: str) -> None:
 def test_columns_are_put_in_order_and_missing_optional_ones_are_null() -> None:
     frame = pl.DataFrame({"answer": ["1"], "more": [1], "question": ["q"], "question_id": ["i"]})
     fitted = QUESTIONS.fit(frame, "here")
-    assert fitted.schema == pl.Schema(QUESTIONS.columns)
+    assert fitted.schema == pl.Schema(QUESTIONS.schema)
     assert fitted.rows() == [("i", "q", None, "1", None)]
 
 
@@ -221,4 +233,14 @@ def test_a_type_that_does_not_fit_is_refused(draw: list[Any]) -> None:
 
 def test_no_rows_fit_every_shape() -> None:
     for shape in (QUESTIONS, SAMPLES, TRAINING):
-        assert shape.fit(pl.DataFrame(schema=shape.columns), "here").height == 0
+        assert shape.fit(pl.DataFrame(schema=shape.schema), "here").height == 0
+
+
+def test_a_column_that_came_later_counts_only_where_it_holds_a_value() -> None:
+    wide = Shape("PAIR", {**PAIR.columns, "late": Column(pl.Int64, "", later=True)})
+    frame = pl.DataFrame({"a": ["x", "y"], "b": [None, "z"]})
+    known, unknown = (wide.fit(frame.with_columns(late=pl.Series([None, n], dtype=pl.Int64)), "here") for n in (3, None))
+    assert content(unknown, wide) == content(PAIR.fit(frame, "here"), PAIR)
+    assert content(known, wide) != content(unknown, wide)
+    for cut in (0, 1, 2):
+        assert content(known, wide, (cut,)) == content(known, wide)

@@ -281,7 +281,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.points.append(point)
 
     def frame(self) -> pl.DataFrame:
-        return pl.DataFrame(self.points, schema=dict(LOSS.columns))
+        return pl.DataFrame(self.points, schema=LOSS.schema)
 
 
 def loss_per_token(model: PreTrainedModel, blocks: Sequence[Sequence[int]], at_once: int = 8192) -> float:

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from registry.content import type_names
-from registry.rows import ROW_SHAPES, TABLES, Shape
+from registry.rows import TABLES, TYPE_NAMES
 from registry.store.record import Record
+from registry.tables import columns_of, shape_of
 from registry.text import cell, escaped, number
 from rft.publish import Finding
 from rft.publish.card.merge import merged
@@ -178,51 +178,6 @@ HEADS = {
     "paths_with_human": "paths with human",
     "paths_canonical_with_human": "canonical paths with human",
 }
-MEANING = {  # of a column, or of a column in one kind of rows
-    "question_id": "identity of the question: the first 16 hex digits of sha256 of its text (NFC, single spaces)",
-    "question": "the question",
-    "response": "a solution: the human's, or a sample that was kept",
-    "QUESTIONS.response": "the human solution; null if there is none",
-    "SAMPLES.response": "what the model wrote",
-    "answer": "the right final answer",
-    "VERDICTS.answer": "the final answer that was read; null if there is none to read",
-    "source_row": "place in the source, from 0",
-    "draw": "which of the samples of this question, from 0",
-    "model": "the model that wrote it; null if unknown",
-    "SCORES.model": "the model that is scored; null if unknown",
-    "finish_reason": "why it ends: stop, or length if it was cut",
-    "tokens": "how many were generated",
-    "seed": "of this request",
-    "engine": "what generated it, with versions",
-    "origin": "human, or the model that wrote it (its source if that is unknown)",
-    "source": "the artifact that the sample is from; null for a human's row",
-    "TEXT.source": "what kind of text it is",
-    "path": "its equations in their order: the paper's key",
-    "path_canonical": "its equations whatever their order and notation: the canonical key",
-    "same_as_human": "whether it follows the human's path; null for a human's row",
-    "text": "the text",
-    "dataset": "the questions",
-    "metric": "maj1@1, maj1@k, pass@k: shares of questions; distinct_paths: a mean; bad_equations: a share of draws",
-    "value": "of the metric",
-    "low": "lower end of a 95 % bootstrap interval over questions",
-    "high": "upper end of it",
-    "n": "number of questions",
-    "answer_from": "how the answer was read: hash (####), boxed or phrase",
-    "right_answer": "whether it is the right one",
-    "bad_equation": "whether an annotated calculation does not hold",
-    "verdict": "kept, or why it was not",
-    "draws": "samples of the question",
-    "right_answers": "those with the right answer",
-    "accepted": "those whose calculations hold too",
-    "paths": "distinct paths of accepted samples, by the paper's key",
-    "paths_canonical": "the same by the canonical key",
-    "paths_with_human": "distinct paths of accepted samples and the human's, by the paper's key",
-    "paths_canonical_with_human": "the same by the canonical key",
-    "kept": "samples that were kept",
-    "line": "in the source file, from 1",
-    "reason": "why it was refused",
-    "detail": "what was found",
-}
 
 
 def _section(repository: str, p: Published) -> dict[str, Any]:
@@ -246,7 +201,7 @@ def _section(repository: str, p: Published) -> dict[str, Any]:
         "histogram_width": HISTOGRAM[0],
         "sources": _sources_table(s) if s and s.sources else "",
         "overlap": _overlap_table(s) if s and s.overlap else "",
-        "columns": [{"config": name, "columns": _columns(shape)} for name, shape in _shapes(p)],
+        "columns": [{"config": name, "columns": _columns(p.record, table)} for name, table in _tables(p)],
         "repository": json.dumps(repository),
         "config": json.dumps(m.name),
         "split": json.dumps(p.split),
@@ -306,18 +261,19 @@ def _table_of(config: str) -> str:
     return config.partition("_")[2] or config
 
 
-def _shapes(p: Published) -> Iterator[tuple[str, Shape]]:
+def _tables(p: Published) -> Iterator[tuple[str, str]]:
+    """Yield the configs that are tables of the artifact, with the tables."""
     for config in p.configs:
-        shape = ROW_SHAPES.get(p.record.rows_are or "") if config == p.name else TABLES.get(_table_of(config))
-        if shape:
-            yield config, shape
+        if config == p.name:
+            yield config, "rows"
+        elif (table := _table_of(config)) in TABLES:
+            yield config, table
 
 
-def _columns(shape: Shape) -> str:
-    rows = [
-        (name, type_names[kind], MEANING.get(f"{shape.name}.{name}") or MEANING.get(name, ""))
-        for name, kind in shape.columns.items()
-    ]
+def _columns(record: Record, table: str) -> str:
+    known = shape_of(record, table).columns
+    columns = [(name, known.get(name)) for name in columns_of(record, table)]
+    rows = [(name, TYPE_NAMES[c.type] if c else "", c.meaning if c else "") for name, c in columns]
     return _table(("column", "type", "meaning"), rows)
 
 

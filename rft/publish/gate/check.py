@@ -19,9 +19,10 @@ from registry.content import ContentHash, content_of
 from registry.errors import Corrupt, InputError, UsageError, near
 from registry.names import ArtifactId, parse_id
 from registry.query.api import Artifact, Registry
-from registry.rows import ROW_SHAPES, TABLES, question_id
+from registry.rows import TYPE_NAMES, question_id
 from registry.store.lineage import ancestors
 from registry.store.record import RECORD, Record
+from registry.tables import columns_of, shape_of
 from registry.text import escaped
 from rft.publish import Finding
 from rft.publish.gate.contamination import Compared, check_contamination, role_of
@@ -270,19 +271,22 @@ def check_rows(artifact: Artifact) -> Iterator[Finding]:
 def content_in(folder: Path, record: Record) -> tuple[str, int]:
     """Return the content and the number of rows of the tables in an artifact's folder, read anew.
 
-    Raises InputError if they have not the columns of their shape.
+    Raises InputError if they have not the columns that the record says, or those have not the types of their shape.
     """
     hashes: dict[str, ContentHash] = {}
     for file in record.files:
         table = file.name.removesuffix(".parquet")
-        shape = ROW_SHAPES[record.rows_are or ""] if table == "rows" else TABLES[table]
-        there, wanted = pl.read_parquet_schema(folder / file.name), {name: kind() for name, kind in shape.columns.items()}
-        if list(there.items()) != list(wanted.items()):
-            raise InputError(f"{file.name} has other columns than {shape.name} rows: {dict(there)}")
+        shape, wanted = shape_of(record, table), columns_of(record, table)
+        there = {name: kind.base_type() for name, kind in pl.read_parquet_schema(folder / file.name).items()}
+        types = {name: shape.schema.get(name, kind) for name, kind in there.items()}
+        lacking = [name for name in shape.first if name not in wanted]
+        if lacking or list(there) != wanted or there != types or not set(types.values()) <= set(TYPE_NAMES):
+            raise InputError(f"{file.name} has other columns than {shape.name} rows: {there}")
         source = pq.ParquetFile(folder / file.name)
-        hashes[table] = ContentHash(shape)
+        hashes[table] = ContentHash(shape, {name: TYPE_NAMES[kind] for name, kind in types.items()})
         for group in range(source.num_row_groups):
             frame = pl.from_arrow(source.read_row_group(group))
             assert isinstance(frame, pl.DataFrame)
-            hashes[table].add(shape.fit(frame, file.name).to_arrow())
+            shape.fit(frame, file.name)
+            hashes[table].add(frame.to_arrow())
     return content_of(hashes), hashes["rows"].rows
