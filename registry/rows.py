@@ -206,3 +206,13 @@ def question_id(question: str) -> str:
     """Return the identity of a question: 16 hex digits of sha256 of its text in NFC, with white space runs as one space."""
     text = " ".join(unicodedata.normalize("NFC", question).split())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def described(shape: Shape) -> str:
+    """Return a shape's columns as a table in Markdown, as docs/tables.md has them."""
+    lines = [f"## {shape.name}", "", "| column | type | meaning |", "|---|---|---|"]
+    for name, column in shape.columns.items():
+        marks = [word for word, holds in (("never null", column.required), ("no content", not column.content)) if holds]
+        said = f" ({', '.join(marks)})" if marks else ""
+        lines.append(f"| `{name}` | {TYPE_NAMES[column.type]} | {column.meaning}{said} |")
+    return "\n".join(lines)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from registry.rows import LOSS, ROW_SHAPES, TABLES, described
 from rft.main import app
 from tests.fakehub import environment, running
 from tests.workspace import ROOT
@@ -114,3 +115,9 @@ def test_the_catalog_has_the_fractions_of_the_paper():
     lines = yaml.safe_load((ROOT / "catalog.yaml").read_text())["datasets"]
     for denominator in (2, 4, 8, 16, 32):
         assert lines[f"gsm8k-train-1of{denominator}@1"]["params"]["denominator"] == denominator
+
+
+def test_the_page_of_tables_says_what_the_shapes_say():
+    page = (ROOT / "docs" / "tables.md").read_text()
+    shapes = [*ROW_SHAPES.values(), *TABLES.values(), LOSS]
+    assert page.partition("## ")[2] == "\n\n".join(map(described, shapes)).removeprefix("## ") + "\n"
