@@ -19,8 +19,9 @@ app = typer.Typer(
     help="Build, register and query datasets of reasoning paths.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # rich would draw boxes, and takes as long to import as all else that the help page needs
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
 CatalogFile = Annotated[

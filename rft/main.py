@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from registry.errors import RftError
 from rft.app import app, say
-from rft.commands import count, keep, look, make, share  # noqa: F401  each adds its commands
+
+from rft.commands import make, look, count, share, keep  # isort: skip  # noqa: F401  each adds its commands: the help's order
 
 
 class Stopped(BaseException):
