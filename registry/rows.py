@@ -216,3 +216,21 @@ def described(shape: Shape) -> str:
         said = f" ({', '.join(marks)})" if marks else ""
         lines.append(f"| `{name}` | {TYPE_NAMES[column.type]} | {column.meaning}{said} |")
     return "\n".join(lines)
+
+
+PAGE = """# Tables and their columns
+
+What each kind of row holds, as `python -m registry.rows` prints it. "No content": stored, but two artifacts that differ only there are the same. In SQL,
+`"name@1"` has the rows (QUESTIONS, SAMPLES, TRAINING, TEXT or SCORES, as `rft show` says), `"name@1/verdicts"` VERDICTS, `"name@1/drops"` DROPS,
+`"name@1/loss"` LOSS; the tables `path_stats` and `scores` have the name and version of the artifact before PATH_STATS and SCORES.
+"""
+
+
+def page() -> str:
+    """Return docs/tables.md."""
+    shapes = [*ROW_SHAPES.values(), *TABLES.values(), LOSS]
+    return "\n".join([PAGE, *(f"{described(shape)}\n" for shape in shapes)])
+
+
+if __name__ == "__main__":
+    print(page(), end="")

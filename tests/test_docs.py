@@ -11,13 +11,14 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from registry.rows import LOSS, ROW_SHAPES, TABLES, described
+from registry.rows import page
 from rft.main import app
 from tests.fakehub import environment, running
 from tests.workspace import ROOT
 
 README = (ROOT / "README.md").read_text()
 RFT = Path(sys.executable).with_name("rft")
+ROOMS = ["registry", "eval", "inference", "builders", "trainers", "rft", "tests", "benchmarks", "docs", "examples"]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 RECIPE = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 DEMO = [line.strip().replace("$(BIN)/", "") for line in RECIPE[1].splitlines()]
@@ -118,6 +119,11 @@ def test_the_catalog_has_the_fractions_of_the_paper():
 
 
 def test_the_page_of_tables_says_what_the_shapes_say():
-    page = (ROOT / "docs" / "tables.md").read_text()
-    shapes = [*ROW_SHAPES.values(), *TABLES.values(), LOSS]
-    assert page.partition("## ")[2] == "\n\n".join(map(described, shapes)).removeprefix("## ") + "\n"
+    assert (ROOT / "docs" / "tables.md").read_text() == page()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "STYLE.md", "docs/decisions.md", "docs/measurements.md"])
+def test_every_path_that_a_page_names_is_there(name):
+    text = (ROOT / name).read_text()
+    paths = set(re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./-]*)`", text)) | set(re.findall(r"\]\(([\w./-]+)\)", text))
+    assert [path for path in sorted(paths) if not (ROOT / path).exists() and "NAME" not in path] == []
