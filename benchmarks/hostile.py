@@ -22,8 +22,8 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # CPU time is then that of the work alon
 import polars as pl
 
 from eval.grading import equations
-from eval.grading.answers import Mode, read_answers
 from eval.grading.paths import read_paths
+from eval.grading.rules import RULES, Mode
 
 STRINGS = 500_000
 BOUND = 50.0  # ms of CPU for one string, all four readings together
@@ -356,7 +356,7 @@ def read(texts: list[str]) -> None:
     """Read the texts with everything there is, and check the shape of what comes back."""
     series = pl.Series("response", texts, dtype=pl.String)
     for mode in MODES:
-        answers, paths = read_answers(series, mode), read_paths(series, mode)
+        answers, paths = RULES[mode].read_answers(series), read_paths(series, RULES[mode])
         assert answers.height == paths.height == len(texts)
         assert not paths["bad_equation"].null_count()
 

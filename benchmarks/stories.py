@@ -1158,6 +1158,7 @@ def measure(questions: int, samples: int) -> dict[str, float]:
     import polars as pl
 
     from eval.grading.grade import grade
+    from eval.grading.rules import PAPER
 
     started = time.process_time()
     told = stories(questions)
@@ -1167,7 +1168,7 @@ def measure(questions: int, samples: int) -> dict[str, float]:
         started = time.process_time()
         texts = completions(story, samples)
         seconds += time.process_time() - started
-        graded = grade(pl.DataFrame({"response": texts, "gold": [story.gold] * samples}), "paper", tolerance=0.0)
+        graded = grade(pl.DataFrame({"response": texts, "gold": [story.gold] * samples}), PAPER, tolerance=0.0)
         right = graded.filter("right_answer")
         accepted = right.filter(~pl.col("bad_equation"))
         found = (right.height, accepted.height, accepted["path"].n_unique(), right["response"].n_unique(), sum(map(len, texts)))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from eval.grading.answers import read_answers
+from eval.grading.rules import STANDARD
 from registry.errors import InputError
 from registry.hub_client import Repo, Revision, snapshot
 from registry.maker import Licence, Questions, Role
@@ -50,7 +50,7 @@ def build(
         raise InputError(
             f"{repo} {split} at {revision[:12]} has {rows.height} rows; the release has {ROWS[split]}. Pin another revision."
         )
-    answers = read_answers(rows["answer"], "standard")["answer"]
+    answers = STANDARD.read_answers(rows["answer"])["answer"]
     if missing := answers.null_count():
         raise InputError(f"{repo} {split} at {revision[:12]}: {missing} solutions have no final answer. Pin another revision.")
     return QUESTIONS.fit(

@@ -10,7 +10,9 @@ import polars as pl
 
 from builders._records import Line, read_records, text_field
 from builders._refusals import Share, check_refused, ignored
-from eval.grading.answers import is_right, read_answers, tidy
+from eval.grading.answers import tidy
+from eval.grading.grade import is_right
+from eval.grading.rules import STANDARD
 from registry.maker import Licence, Location, Questions, Role, Tables
 from registry.rows import QUESTIONS, question_id
 
@@ -34,14 +36,14 @@ def build(
     frame = pl.DataFrame(
         rows, schema={**QUESTIONS.schema, "given": pl.String, "line": pl.Int64, "drop": pl.String, "detail": pl.String}
     )
-    from_solution = read_answers(frame["response"], "standard")["answer"]
+    from_solution = STANDARD.read_answers(frame["response"])["answer"]
     frame = frame.with_columns(answer=pl.coalesce("given", from_solution)).with_columns(
         drop=pl.coalesce("drop", pl.when(pl.col("answer").is_null()).then(pl.lit("no_answer"))),
         detail=pl.when(pl.col("drop").is_null() & pl.col("answer").is_null())
         .then(pl.lit("the solution has no final answer (#### N)"))
         .otherwise("detail"),
     )
-    differ = is_right(frame["given"], from_solution, "standard", tolerance=0.0)
+    differ = is_right(frame["given"], from_solution, STANDARD, tolerance=0.0)
     frame = frame.with_columns(
         drop=pl.when(pl.col("given").is_not_null() & from_solution.is_not_null() & ~differ)
         .then(pl.lit("answers_differ"))

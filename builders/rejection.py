@@ -3,23 +3,20 @@
 Two responses follow the same path when they write the same equations (eval/grading/paths.py says what "same" means).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import polars as pl
 from annotated_types import Ge
 
 from builders._selection import BLIND, Select, in_order, keep
-from eval.grading.answers import Mode
 from eval.grading.grade import check_models, gold_answers, grade, human_paths
 from eval.grading.paths import count_paths
+from eval.grading.rules import PAPER, PATHS, RULES, Key, Mode, Policy
 from registry.maker import Input, Questions, Tables
 from registry.rows import SAMPLES, TRAINING, VERDICTS
 
 EDITION = 1  # raise it when the same inputs would give other rows
 BY_QUESTION = True
-
-Key = Literal["paper", "canonical"]
-Policy = Literal["keep", "drop"]
 
 
 def build(
@@ -46,14 +43,15 @@ def build(
     apply to them; a sample that random_rows passed over is not_drawn. In paper mode `all` does not check equations
     either (the paper's "no dedup" set).
     """
-    key = key or ("paper" if mode == "paper" else "canonical")
-    path = "path" if key == "paper" else "path_canonical"
-    drop_human = (same_as_human or ("keep" if mode == "paper" else "drop")) == "drop"
-    human = human_paths(questions, mode).with_columns(origin=pl.lit("human"))
+    rules = RULES[mode]
+    key = key or rules.key
+    path = PATHS[key]
+    drop_human = (same_as_human or rules.same_as_human) == "drop"
+    human = human_paths(questions, rules).with_columns(origin=pl.lit("human"))
     asked = human.select(
         "question_id",
         "question",
-        gold=gold_answers(questions, mode),
+        gold=gold_answers(questions, rules),
         human_path=path,
         has_human=pl.col("response").is_not_null(),
     ).with_row_index("place")
@@ -69,9 +67,9 @@ def build(
         .sort("place", maintain_order=True)
         .with_row_index("row")
     )
-    pool = grade(pool, mode, tolerance=tolerance)
+    pool = grade(pool, rules, tolerance=tolerance)
 
-    right_is_enough = select == "all" and mode == "paper"
+    right_is_enough = select == "all" and rules is PAPER
     pool = pool.with_columns(
         same_as_human=pl.col(path).eq_missing(pl.col("human_path")) & pl.col("has_human"),
         origin=pl.coalesce("model", pl.col("source").str.split("@").list.first()),

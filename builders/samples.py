@@ -18,7 +18,8 @@ from typing import Annotated, Any
 import polars as pl
 from annotated_types import Ge, Gt, Le
 
-from eval.grading.answers import is_right, read_answers
+from eval.grading.grade import is_right
+from eval.grading.rules import STANDARD
 from inference.draws import DrawKey, DrawStore, prompt_hash
 from inference.engines import Completion, Engine, Request, Sampling
 from inference.engines.choice import open_engine
@@ -295,8 +296,8 @@ class _Report:
 
     def add(self, draws: pl.DataFrame) -> None:
         graded = draws.join(self._gold, on="prompt", how="left", maintain_order="left")
-        answers = read_answers(graded["text"], "standard")["answer"]
-        self._right += int(is_right(answers, graded["gold"], "standard", tolerance=0.0).sum())
+        answers = STANDARD.read_answers(graded["text"])["answer"]
+        self._right += int(is_right(answers, graded["gold"], STANDARD, tolerance=0.0).sum())
         self._draws += draws.height
         self._tokens += int(draws["token_count"].sum())
         now = time.monotonic()

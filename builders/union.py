@@ -6,6 +6,7 @@ import polars as pl
 
 from builders._selection import Select, in_order, keep
 from eval.grading.paths import count_paths
+from eval.grading.rules import PATHS
 from registry.errors import InputError
 from registry.maker import Input, Tables
 from registry.rows import TRAINING
@@ -25,7 +26,7 @@ def build(*sets: Annotated[Input, TRAINING], select: Select = "farthest", seed: 
     another) but `rejection` with `select: random_rows` over all the samples.
     """
     mode, key, tolerance = (_agreed(sets, fact) for fact in ("mode", "key", "tolerance"))
-    path = "path" if key == "paper" else "path_canonical"
+    path = PATHS[key]
     pool = pl.concat(given.rows for given in sets)
     human = pool.filter(pl.col("origin") == "human").unique("question_id", keep="first", maintain_order=True)
     questions = pl.concat(

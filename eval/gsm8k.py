@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge
 
-from eval.grading.answers import Mode, vote_keys
-from eval.grading.grade import check_models, gold_answers, grade, human_paths
+from eval.grading.grade import check_models, gold_answers, grade, human_paths, vote_keys
 from eval.grading.paths import count_paths
+from eval.grading.rules import PATHS, RULES, Mode, Rules
 from registry.errors import InputError
 from registry.maker import Input, Tables
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS
@@ -47,15 +47,16 @@ def evaluate(
     """
     if not questions.rows.height:
         raise InputError(f"{questions.id} has no questions.")
-    tolerance = (1e-4 if mode == "paper" else 0.0) if tolerance is None else tolerance
+    rules = RULES[mode]
+    tolerance = rules.tolerance if tolerance is None else tolerance
     check_models(samples)
     drawn = samples.rows.filter(pl.col("draw") < k).with_columns(source=pl.lit(samples.id))
-    asked = questions.rows.select("question_id", gold=gold_answers(questions.rows, mode)).with_row_index("place")
+    asked = questions.rows.select("question_id", gold=gold_answers(questions.rows, rules)).with_row_index("place")
     unknown = drawn.join(asked, on="question_id", how="anti").select(
         "question_id", "source", "model", "draw", drop=pl.lit("unknown_question")
     )
     drawn = drawn.join(asked, on="question_id", how="inner", maintain_order="left").sort("place", "draw", maintain_order=True)
-    graded = grade(drawn, mode, tolerance=tolerance, strict=mode == "paper").with_columns(
+    graded = grade(drawn, rules, tolerance=tolerance, strict=rules.strict).with_columns(
         verdict=pl.when(pl.col("answer").is_null())
         .then(pl.lit("no_answer"))
         .when(pl.col("right_answer"))
@@ -66,7 +67,7 @@ def evaluate(
     for model, draws in _by_model(graded):
         name = model or samples.id.split("@")[0]
         missing += asked.height * k - draws.height
-        for metric, values in _metrics(draws, asked, k, mode):
+        for metric, values in _metrics(draws, asked, k, rules):
             low, high = interval(values, seed)
             scores.append(
                 {
@@ -81,11 +82,11 @@ def evaluate(
             )
     notes = [f"{missing} draws are missing and count as wrong"] if missing else []
     rows = pl.concat([SCORES.fit(pl.DataFrame(scores, schema=SCORES.schema), "scores"), unknown], how="diagonal")
-    facts = {"mode": mode, "key": "paper" if mode == "paper" else "canonical", "sources": [samples.id]}
+    facts = {"mode": mode, "key": rules.key, "sources": [samples.id]}
     return Tables(
         rows,
         verdicts=VERDICTS.fit(graded, "verdicts"),
-        path_stats=count_paths(graded, human_paths(questions.rows, mode)),
+        path_stats=count_paths(graded, human_paths(questions.rows, rules)),
         facts=facts | ({"notes": notes} if notes else {}),
     )
 
@@ -97,7 +98,7 @@ def _by_model(graded: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]
         yield model, draws
 
 
-def _metrics(draws: pl.DataFrame, asked: pl.DataFrame, k: int, mode: Mode) -> Iterator[tuple[str, np.ndarray]]:
+def _metrics(draws: pl.DataFrame, asked: pl.DataFrame, k: int, rules: Rules) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each metric with its values, one for each question in order."""
 
     def of_questions(values: pl.DataFrame) -> np.ndarray:
@@ -107,20 +108,19 @@ def _metrics(draws: pl.DataFrame, asked: pl.DataFrame, k: int, mode: Mode) -> It
     by_question = draws.group_by("question_id")
     yield "maj1@1", of_questions(draws.filter(pl.col("draw") == 0).select("question_id", value="right_answer"))
     if k > 1:
-        yield f"maj1@{k}", of_questions(_majority(draws, mode))
+        yield f"maj1@{k}", of_questions(_majority(draws, rules))
     right = of_questions(by_question.agg(value=pl.col("right_answer").sum()))
     for j in sorted({*(j for j in PASS_AT if j < k), k}):
         chance = {c: 1 - comb(k - int(c), j) / comb(k, j) for c in set(right)}
         yield f"pass@{j}", np.array([chance[c] for c in right])
-    path = "path" if mode == "paper" else "path_canonical"
-    distinct = draws.filter("right_answer").group_by("question_id").agg(value=pl.col(path).drop_nulls().n_unique())
+    distinct = draws.filter("right_answer").group_by("question_id").agg(value=pl.col(PATHS[rules.key]).drop_nulls().n_unique())
     yield "distinct_paths", of_questions(distinct)
     yield "bad_equations", of_questions(by_question.agg(value=pl.col("bad_equation").mean()))
 
 
-def _majority(draws: pl.DataFrame, mode: Mode) -> pl.DataFrame:
+def _majority(draws: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Return question_id and whether the answer with the most votes is right; the first seen wins a tie."""
-    votes = draws.with_columns(vote=vote_keys(draws["answer"], mode)).filter(pl.col("vote").is_not_null())
+    votes = draws.with_columns(vote=vote_keys(draws["answer"], rules)).filter(pl.col("vote").is_not_null())
     counted = votes.group_by("question_id", "vote", maintain_order=True).agg(
         n=pl.len(), seen=pl.col("draw").min(), value=pl.col("right_answer").first()
     )

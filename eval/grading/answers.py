@@ -1,4 +1,4 @@
-r"""Read the final answer out of a response and compare it with the gold one. The only grader.
+r"""Read the final answer out of a response.
 
     "... so 48+24 = <<48+24=72>>72 clips.\n#### 72"   ->   "72", from "hash"
 
@@ -14,14 +14,8 @@ Modes:
 import re
 import unicodedata
 from fractions import Fraction
-from typing import Literal, TypeVar
 
 import polars as pl
-
-from eval.grading.equations import written
-
-Mode = Literal["standard", "paper"]
-N = TypeVar("N", float, Fraction)
 
 MAX_DIGITS = 400  # characters of an answer; a double has 309 digits before the point
 MAX_FOUND = 2_000  # bytes from the words that announce an answer to its end
@@ -52,22 +46,26 @@ READINGS = {
 PAPER_READING = r"#### (-?[0-9.,]+)"
 
 
-def read_answers(responses: pl.Series, mode: Mode) -> pl.DataFrame:
-    """Return `answer` (text, null if there is none) and `answer_from` ("hash", "boxed" or "phrase") for each response.
-
-    The text has no commas, spaces or currency signs: "70000", "-3.50", "3/4"; paper mode keeps what the script keeps.
-    """
+def read_paper_answers(responses: pl.Series) -> pl.DataFrame:
+    """Return `answer` and `answer_from` ("hash") for each response as the reference script reads it, null if there is none."""
     text = pl.col("response")
     frame = responses.alias("response").to_frame()
-    if mode == "paper":
-        if frame.select(text.str.contains("\0", literal=True).any()).item():  # rare, and cutting costs more than reading
-            frame = frame.select(text.str.extract(r"^([^\x00]*)").alias("response"))
-        found = frame.select(text.str.extract(PAPER_READING).str.replace_all(",", "", literal=True).alias("answer"))
-        valid = {a: a for a in found["answer"].unique().drop_nulls() if _parses(a)}
-        answer = found["answer"].replace_strict(valid, default=None, return_dtype=pl.String)
-        return pl.DataFrame({"answer": answer}).with_columns(
-            answer_from=pl.when(pl.col("answer").is_not_null()).then(pl.lit("hash"))
-        )
+    if frame.select(text.str.contains("\0", literal=True).any()).item():  # rare, and cutting costs more than reading
+        frame = frame.select(text.str.extract(r"^([^\x00]*)").alias("response"))
+    found = frame.select(text.str.extract(PAPER_READING).str.replace_all(",", "", literal=True).alias("answer"))
+    valid = {a: a for a in found["answer"].unique().drop_nulls() if double(a) is not None}
+    answer = found["answer"].replace_strict(valid, default=None, return_dtype=pl.String)
+    return pl.DataFrame({"answer": answer}).with_columns(
+        answer_from=pl.when(pl.col("answer").is_not_null()).then(pl.lit("hash"))
+    )
+
+
+def read_standard_answers(responses: pl.Series) -> pl.DataFrame:
+    """Return `answer` (text, null if there is none) and `answer_from` ("hash", "boxed" or "phrase") for each response.
+
+    The text has no commas, spaces or currency signs: "70000", "-3.50", "3/4".
+    """
+    frame = responses.alias("response").to_frame()
     # The phrases are looked for only where the one before found nothing: most responses are read once.
     found = frame.select(raw=_last(READINGS["hash"])).with_columns(
         answer_from=pl.when(pl.col("raw").is_not_null()).then(pl.lit("hash"))
@@ -91,12 +89,12 @@ def _last(reading: str) -> pl.Expr:
     return pl.when(last.str.len_bytes() <= MAX_FOUND).then(last).str.extract(f"^(?:{reading})$")
 
 
-def _parses(text: str) -> bool:
+def double(text: str) -> float | None:
+    """Return the double that a text is to Python, or None."""
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 _TO_ASCII = str.maketrans(dict.fromkeys("−–‐﹣－", "-") | dict.fromkeys("⁄∕", "/") | dict.fromkeys("\u00a0\u202f", " "))
@@ -147,43 +145,3 @@ def value(answer: str) -> Fraction | None:
     if bottom and not int(bottom):
         return None
     return Fraction(top) / int(bottom) if bottom else Fraction(top)
-
-
-def is_right(answers: pl.Series, gold: pl.Series, mode: Mode, *, tolerance: float, strict: bool = False) -> pl.Series:
-    """Return for each answer whether it equals the gold one (false where there is no answer).
-
-    The difference may be up to `tolerance`, or must stay below it if `strict`; paper mode compares doubles,
-    standard mode exact fractions.
-    """
-    pairs = pl.DataFrame({"answer": answers, "gold": gold})
-    unique = pairs.unique().drop_nulls()
-    if mode == "paper":
-        equal = [_near(_double(a), _double(g), tolerance, strict) for a, g in unique.iter_rows()]
-    else:
-        margin = Fraction(str(tolerance))
-        values = {text: value(text) for text in set(unique["answer"]) | set(unique["gold"])}
-        equal = [_near(values[a], values[g], margin, strict) for a, g in unique.iter_rows()]
-    graded = pairs.join(
-        unique.with_columns(equal=pl.Series(equal, dtype=pl.Boolean)), on=["answer", "gold"], how="left", maintain_order="left"
-    )
-    return graded["equal"].fill_null(False).alias("right_answer")
-
-
-def _double(text: str) -> float | None:
-    return float(text) if _parses(text) else None
-
-
-def _near(a: N | None, b: N | None, margin: N, strict: bool) -> bool:
-    if a is None or b is None:
-        return False
-    if strict:
-        return abs(a - b) < margin
-    return a == b or abs(a - b) <= margin  # infinities can be equal, but their difference is no number
-
-
-def vote_keys(answers: pl.Series, mode: Mode) -> pl.Series:
-    """Return what a majority vote counts: the text itself in paper mode ("10" and "10.0" differ), else the value."""
-    if mode == "paper":
-        return answers
-    by_value = {text: written(number) for text in answers.unique().drop_nulls() if (number := value(text)) is not None}
-    return answers.replace_strict(by_value, default=None, return_dtype=pl.String)

@@ -16,8 +16,8 @@ import re
 
 import polars as pl
 
-from eval.grading.answers import Mode
-from eval.grading.equations import passes_paper, read_standard
+from eval.grading.equations import read_standard
+from eval.grading.rules import Rules
 from registry.rows import PATH_STATS
 
 ANNOTATED = r"<<[^>]*>>"
@@ -35,12 +35,12 @@ _UNIT = re.compile(r"(?<=[0-9%.)]) ?[A-WYZa-wyz][a-z]*")
 _LATEX = re.compile(r"\\(times|div|cdot)")
 
 
-def read_paths(responses: pl.Series, mode: Mode) -> pl.DataFrame:
+def read_paths(responses: pl.Series, rules: Rules) -> pl.DataFrame:
     """Return `bad_equation` (some annotated equation fails), `path` and `path_canonical` for each response."""
     frame = responses.alias("response").to_frame()
     # ">" cannot stand inside an annotation, so the joined text says exactly which annotations there are.
     annotated = frame.select(pl.col("response").str.extract_all(ANNOTATED).list.join("").alias("equations"))["equations"]
-    keys = {text: _annotated_keys(text, mode) for text in annotated.unique().drop_nulls() if text}
+    keys = {text: _annotated_keys(text, rules) for text in annotated.unique().drop_nulls() if text}
     result = pl.DataFrame(
         {
             "equations": list(keys),
@@ -52,7 +52,7 @@ def read_paths(responses: pl.Series, mode: Mode) -> pl.DataFrame:
     )
     paths = annotated.to_frame().join(result, on="equations", how="left", maintain_order="left").drop("equations")
     paths = paths.with_columns(pl.col("bad_equation").fill_null(False))
-    if mode == "paper":
+    if not rules.plain:
         return paths.with_columns(pl.col("path", "path_canonical").fill_null(""))
     rows = (annotated == "").arg_true()
     plain = frame["response"].gather(rows).str.extract_all(PLAIN).list.join("\n")
@@ -64,17 +64,14 @@ def read_paths(responses: pl.Series, mode: Mode) -> pl.DataFrame:
     )
 
 
-def _annotated_keys(text: str, mode: Mode) -> tuple[bool, str, str]:
+def _annotated_keys(text: str, rules: Rules) -> tuple[bool, str, str]:
     equations = text[2:-2].split(">><<")
     path = "|".join(equations).replace(" ", "")
     different = set(equations)
     if sum(map(len, different)) > MAX_READ:  # no solution is that long: read nothing, and do not keep it
         return True, path, path
     readings = {equation: read_standard(equation) for equation in different}
-    if mode == "paper":
-        bad = not all(map(passes_paper, different))
-    else:
-        bad = not all(reading.holds for reading in readings.values())
+    bad = not all(rules.holds(equation, reading) for equation, reading in readings.items())
     return bad, path, "|".join(sorted({reading.canonical for reading in readings.values()}))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from eval.grading.rules import PATHS, Key
 from registry.errors import InputError
 from registry.query.api import Artifact
 from registry.tables import read
@@ -37,8 +38,8 @@ def difference(a: Artifact, b: Artifact) -> Difference:
     if a.record.rows_are != b.record.rows_are:
         raise InputError(f"{a.id} has {a.record.rows_are} rows and {b.id} {b.record.rows_are} rows: they cannot be compared.")
     left, right = _keys(a), _keys(b)
-    key = "canonical" if a.record.facts.get("key") == b.record.facts.get("key") == "canonical" else "paper"
-    path = "path_canonical" if key == "canonical" else "path"
+    key: Key = "canonical" if a.record.facts.get("key") == b.record.facts.get("key") == "canonical" else "paper"
+    path = PATHS[key]
     counts: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
     for name, one, other in (("paths", _paths(a, path), _paths(b, path)), ("solved", _solved(a), _solved(b))):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from eval.grading.rules import PATHS
 from eval.gsm8k import interval
 from registry.names import ArtifactId, parse_id
 from registry.query.api import Registry
@@ -132,6 +133,6 @@ def _training_set(registry: Registry, name: str) -> tuple[int | None, float | No
     rows = artifact.polars()
     if artifact.record.rows_are != "TRAINING":
         return rows.height, 1.0 if rows.height else None
-    path = "path" if artifact.record.facts.get("key") == "paper" else "path_canonical"
+    path = PATHS[artifact.record.facts.get("key", "canonical")]
     per_question = rows.group_by("question_id").agg(pl.col(path).n_unique())[path]
     return rows.height, float(per_question.mean()) if rows.height else None  # type: ignore[arg-type]

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from builders.story_problems import FAMILIES, LARGEST, _values, build
-from eval.grading.answers import is_right, read_answers
+from eval.grading.grade import is_right
 from eval.grading.paths import read_paths
+from eval.grading.rules import RULES
 from registry.errors import InputError
 from registry.rows import QUESTIONS, question_id
 
@@ -20,8 +21,8 @@ def train():
 
 @pytest.mark.parametrize("mode", ["paper", "standard"])
 def test_every_solution_is_right_and_its_equations_hold(train, mode):
-    assert is_right(read_answers(train["response"], mode)["answer"], train["answer"], mode, tolerance=0.0).all()
-    paths = read_paths(train["response"], mode)
+    assert is_right(RULES[mode].read_answers(train["response"])["answer"], train["answer"], RULES[mode], tolerance=0.0).all()
+    paths = read_paths(train["response"], RULES[mode])
     assert not paths["bad_equation"].any()
     assert paths["path"].str.count_matches(r"\|").is_between(1, 3).all()  # two to four steps
 

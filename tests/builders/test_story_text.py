@@ -8,6 +8,7 @@ import pytest
 
 from builders import story_problems, story_text
 from eval.grading.paths import read_paths
+from eval.grading.rules import RULES
 from registry.errors import InputError
 from registry.rows import TEXT, question_id
 
@@ -31,7 +32,7 @@ def test_weights_need_not_sum_to_one():
 def test_every_calculation_holds(text):
     written = text.filter(pl.col("source") != "copies")["text"]
     for mode in ("paper", "standard"):
-        paths = read_paths(written, mode)
+        paths = read_paths(written, RULES[mode])
         assert not paths["bad_equation"].any()
         assert (paths["path"] != "").all()
 

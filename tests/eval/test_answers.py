@@ -10,18 +10,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.grading.answers import MAX_DIGITS, READINGS, is_right, read_answers, tidy, value, vote_keys
+from eval.grading.answers import MAX_DIGITS, READINGS, tidy, value
+from eval.grading.grade import is_right, vote_keys
+from eval.grading.rules import PAPER, RULES, STANDARD
 from tests.workspace import CASE_FILES, least_seconds
 
 CASES = yaml.safe_load((CASE_FILES / "answers.yaml").read_text())
 
 
 def read(texts, mode):
-    return read_answers(pl.Series(texts, dtype=pl.String), mode)
+    return RULES[mode].read_answers(pl.Series(texts, dtype=pl.String))
 
 
 def right(answer, gold, mode, **options):
-    return is_right(pl.Series([answer], dtype=pl.String), pl.Series([gold], dtype=pl.String), mode, **options)[0]
+    return is_right(pl.Series([answer], dtype=pl.String), pl.Series([gold], dtype=pl.String), RULES[mode], **options)[0]
 
 
 @pytest.mark.parametrize("case", CASES["responses"], ids=lambda case: ascii(case["text"]))
@@ -201,8 +203,8 @@ def test_infinite_doubles_are_equal_in_rejection_and_differ_in_evals():
 @pytest.mark.parametrize("mode", ["standard", "paper"])
 def test_no_answer_is_wrong_and_the_order_is_kept(mode):
     answers, gold = pl.Series(["1", None, "2", "1", "x", None]), pl.Series(["1", "1", "3", "2", "1", None])
-    assert is_right(answers, gold, mode, tolerance=0.0).to_list() == [True, False, False, False, False, False]
-    assert is_right(answers, gold, mode, tolerance=1.0).to_list() == [True, False, True, True, False, False]
+    assert is_right(answers, gold, RULES[mode], tolerance=0.0).to_list() == [True, False, False, False, False, False]
+    assert is_right(answers, gold, RULES[mode], tolerance=1.0).to_list() == [True, False, True, True, False, False]
 
 
 @settings(max_examples=200, deadline=None)
@@ -241,14 +243,14 @@ def test_an_answer_of_too_many_digits_is_none():
 
 def test_paper_mode_votes_for_texts_and_standard_mode_for_values():
     answers = pl.Series(["10", "10.", "10.0", None, "1/2", ".5", "1/3"])
-    assert vote_keys(answers, "paper").to_list() == answers.to_list()
-    assert vote_keys(answers, "standard").to_list() == ["10", "10", "10", None, "0.5", "0.5", "1/3"]
+    assert vote_keys(answers, PAPER).to_list() == answers.to_list()
+    assert vote_keys(answers, STANDARD).to_list() == ["10", "10", "10", None, "0.5", "0.5", "1/3"]
 
 
 @settings(max_examples=200, deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_two_answers_have_one_vote_if_they_have_one_value(a, b):
-    one, other = vote_keys(pl.Series([a, b]), "standard")
+    one, other = vote_keys(pl.Series([a, b]), STANDARD)
     assert (one == other) is (Fraction(a) == Fraction(b))
 
 
@@ -279,6 +281,6 @@ def test_no_response_takes_long(name, mode):
     text = pl.Series([HOSTILE[name]])
 
     def grade():
-        is_right(read_answers(text, mode)["answer"], pl.Series(["1"]), mode, tolerance=0.0)
+        is_right(RULES[mode].read_answers(text)["answer"], pl.Series(["1"]), RULES[mode], tolerance=0.0)
 
     assert least_seconds(grade) < 1.0  # benchmarks/hostile.py holds the real bound

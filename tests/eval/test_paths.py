@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from eval.grading.equations import passes_paper, read_standard
 from eval.grading.paths import MAX_READ, count_paths, read_paths
+from eval.grading.rules import RULES
 from registry.rows import PATH_STATS
 from tests.workspace import least_seconds
 
@@ -18,7 +19,7 @@ BAKER = "48/2 = <<48/2=24>>24 in May, 48+24 = <<48+24=72>>72 together.\n#### 72"
 
 
 def read(text, mode="standard"):
-    return read_paths(pl.Series([text], dtype=pl.String), mode).row(0, named=True)
+    return read_paths(pl.Series([text], dtype=pl.String), RULES[mode]).row(0, named=True)
 
 
 def path(text, mode="standard"):
@@ -162,7 +163,7 @@ def random_texts(n):
 @pytest.mark.parametrize("mode", ["standard", "paper"])
 def test_annotated_paths_are_those_of_a_plain_reading(mode):
     texts = random_texts(8_000)
-    for text, row in zip(texts, read_paths(pl.Series(texts), mode).iter_rows(named=True), strict=True):
+    for text, row in zip(texts, read_paths(pl.Series(texts), RULES[mode]).iter_rows(named=True), strict=True):
         equations = re.findall(r"<<([^>]*)>>", text)
         if equations or mode == "paper":
             assert row["path"] == "|".join(equations).replace(" ", "")
@@ -226,7 +227,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_response_takes_long(name, mode):
     text = pl.Series([HOSTILE[name]])
-    assert least_seconds(lambda: read_paths(text, mode)) < 1.0  # benchmarks/hostile.py holds the real bound
+    assert least_seconds(lambda: read_paths(text, RULES[mode])) < 1.0  # benchmarks/hostile.py holds the real bound
 
 
 def human(*rows):
@@ -289,7 +290,9 @@ def test_equal_texts_get_equal_rows_wherever_they_stand():
     texts = random_texts(300)
     rows = defaultdict(set)
     for mode in ("standard", "paper"):
-        for text, row in zip(texts * 2, read_paths(pl.Series(texts * 2), mode).rows(), strict=True):
+        for text, row in zip(texts * 2, read_paths(pl.Series(texts * 2), RULES[mode]).rows(), strict=True):
             rows[mode, text].add(row)
-        assert read_paths(pl.Series(texts), mode).rows() == [read_paths(pl.Series([text]), mode).row(0) for text in texts]
+        assert read_paths(pl.Series(texts), RULES[mode]).rows() == [
+            read_paths(pl.Series([text]), RULES[mode]).row(0) for text in texts
+        ]
     assert all(len(found) == 1 for found in rows.values())

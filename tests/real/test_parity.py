@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from eval.grading.answers import is_right, read_answers
 from eval.grading.equations import passes_paper, read_standard
-from eval.grading.grade import grade
+from eval.grading.grade import grade, is_right
 from eval.grading.paths import read_paths
+from eval.grading.rules import PAPER, RULES, STANDARD
 from tests.workspace import ROOT, Workspace
 
 DATA = Path(os.environ.get("RFT_TEST_DATA") or ROOT.parent / "shared" / "data")
@@ -137,8 +137,8 @@ def test_standard_mode_drops_no_right_answer_for_a_plain_text_calculation():
         for sample in row["samples"]
     ]
     frame = pl.DataFrame(rows, schema=["solution", "response"], orient="row")
-    gold = read_answers(frame["solution"], "standard")["answer"]
-    graded = grade(frame.with_columns(gold=gold), "standard", tolerance=0.0)
+    gold = STANDARD.read_answers(frame["solution"])["answer"]
+    graded = grade(frame.with_columns(gold=gold), STANDARD, tolerance=0.0)
     plain = graded.filter(~pl.col("response").str.contains("<<", literal=True))
     assert plain.height > 3000
     assert not plain["bad_equation"].any()
@@ -149,12 +149,12 @@ def test_standard_mode_drops_no_right_answer_for_a_plain_text_calculation():
 @pytest.mark.parametrize(("split", "rows", "without"), [("train", 7473, 95), ("test", 1319, 18)])
 def test_every_gold_solution_has_an_answer_and_sound_calculations(split, rows, without):
     solutions = pl.Series([row["answer"] for row in gsm8k(split)])
-    standard, paper = read_answers(solutions, "standard")["answer"], read_answers(solutions, "paper")["answer"]
+    standard, paper = STANDARD.read_answers(solutions)["answer"], PAPER.read_answers(solutions)["answer"]
     assert len(solutions) == rows
     assert standard.null_count() == 0
     assert standard.equals(paper)
-    assert is_right(standard, paper, "standard", tolerance=0.0).all()
-    bad = {mode: read_paths(solutions, mode)["bad_equation"].arg_true().to_list() for mode in ("paper", "standard")}
+    assert is_right(standard, paper, STANDARD, tolerance=0.0).all()
+    bad = {mode: read_paths(solutions, RULES[mode])["bad_equation"].arg_true().to_list() for mode in ("paper", "standard")}
     assert bad == {"paper": [319] if split == "test" else [], "standard": []}
     annotated = solutions.str.contains("<<", literal=True)
     assert (~annotated).sum() == without

@@ -1,0 +1,83 @@
+"""The rules by which answers and paths are read and compared: one value for each family of texts.
+
+    RULES["standard"].read_answers(responses)
+
+A third family is a third value. What a parameter `mode` of a catalog line names is one of these.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import polars as pl
+
+from eval.grading.answers import double, read_paper_answers, read_standard_answers, value
+from eval.grading.equations import Reading, passes_paper, written
+
+Mode = Literal["standard", "paper"]
+Key = Literal["paper", "canonical"]
+Policy = Literal["keep", "drop"]
+
+PATHS: dict[Key, str] = {"paper": "path", "canonical": "path_canonical"}  # the column of each key
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How one family of texts is read.
+
+    `read_answers`: responses to `answer` and `answer_from`. `value`: what an answer is compared by, None if it has none; `margin`
+    a tolerance in the same numbers; `strict`: in evals the difference must stay below it. `vote`: what a majority vote counts.
+    `holds`: whether an annotated equation, and what was read of it, is sound. `plain`: equations in plain text make a path too, and without any there is
+    none; else a response without an annotation has the path "". `gold_from_solution`: the gold answer is read from the human
+    solution where there is one. `key`, `same_as_human` and `tolerance` are defaults of the makers' parameters.
+    """
+
+    name: Mode
+    read_answers: Callable[[pl.Series], pl.DataFrame]
+    value: Callable[[str], Any]
+    margin: Callable[[float], Any]
+    strict: bool
+    vote: Callable[[str], str | None]
+    holds: Callable[[str, Reading], bool]
+    plain: bool
+    gold_from_solution: bool
+    key: Key
+    same_as_human: Policy
+    tolerance: float  # of evals
+
+
+def _written_value(answer: str) -> str | None:
+    number = value(answer)
+    return None if number is None else written(number)
+
+
+PAPER = Rules(
+    name="paper",
+    read_answers=read_paper_answers,
+    value=double,
+    margin=float,
+    strict=True,
+    vote=lambda answer: answer,  # "10" and "10.0" differ
+    holds=lambda equation, reading: passes_paper(equation),
+    plain=False,
+    gold_from_solution=True,
+    key="paper",
+    same_as_human="keep",
+    tolerance=1e-4,
+)
+STANDARD = Rules(
+    name="standard",
+    read_answers=read_standard_answers,
+    value=value,
+    margin=lambda tolerance: Fraction(str(tolerance)),
+    strict=False,
+    vote=_written_value,
+    holds=lambda equation, reading: reading.holds,
+    plain=True,
+    gold_from_solution=False,
+    key="canonical",
+    same_as_human="drop",
+    tolerance=0.0,
+)
+RULES: dict[Mode, Rules] = {rules.name: rules for rules in (STANDARD, PAPER)}
