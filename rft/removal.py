@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.draws import Kept, stores
-from registry.errors import Conflict, Corrupt, NotFound, near
+from registry.errors import Conflict, NotFound, near
+from registry.graph import Graph
 from registry.names import ArtifactId, parse_id
-from registry.store.record import Stored
+from registry.store.record import Damaged
 from registry.store.store import Store
 
 
@@ -31,12 +32,12 @@ def remove(store: Store, ids: Sequence[ArtifactId]) -> list[ArtifactId]:
     for id in ids:
         if not store.folder(id).exists():
             raise NotFound(f"{id} is not built.{near(str(id), map(str, store.stamps()))}")
-    users = _users(store)
+    graph = _graph(store)
     for id in ids:
-        others = sorted(user for user in users.get(id, ()) if user not in ids)
+        others = sorted(user for user in graph.users.get(id, ()) if user not in ids)
         if others and not _damaged(store, id):
             raise Conflict(f"{id} is used by {', '.join(map(str, others))}. Remove those first, or all in one command.")
-    ordered = sorted(ids, key=lambda id: len(_below(id, users)))
+    ordered = sorted(ids, key=lambda id: len(graph.below(id)))
     for id in ordered:
         store.remove(id)
     return ordered
@@ -54,17 +55,17 @@ def garbage(store: Store, listed: set[ArtifactId] | None) -> Garbage:
     artifacts: list[ArtifactId] = []
     draws: list[Kept] = []
     if listed is not None:
-        users = _users(store)
-        artifacts = sorted(id for id in built if id not in listed and not _below(id, users) & listed and not _pulled(store, id))
+        graph = _graph(store)
+        artifacts = sorted(id for id in built if id not in listed and not graph.below(id) & listed and not _pulled(store, id))
         work = [folder for folder in idle if folder in work or parse_id(_of_work(folder)) not in listed]
-        models = {stored.record.content for id in built if id not in artifacts and (stored := _readable(store, id))}
+        models = {stored.record.content for id in built if id not in artifacts and (stored := store.readable(id))}
         draws = [kept for kept in stores(store.home) if kept.content and kept.content not in models]
     size = sum(map(_bytes, [*map(store.folder, artifacts), *work])) + sum(kept.bytes for kept in draws)
     return Garbage(store.leftovers(), artifacts, work, draws, size)
 
 
 def _pulled(store: Store, id: ArtifactId) -> bool:
-    stored = _readable(store, id)
+    stored = store.readable(id)
     return stored is not None and "published" in stored.record.provenance
 
 
@@ -81,44 +82,16 @@ def collect(store: Store, found: Garbage) -> None:
         shutil.rmtree(folder)
 
 
-def _readable(store: Store, id: ArtifactId) -> Stored | None:
-    try:
-        return store.get(id)
-    except Corrupt:
-        return None
-
-
 def _bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _damaged(store: Store, id: ArtifactId) -> bool:
-    try:
-        stored = store.get(id)
-    except Corrupt:
-        return True
-    return stored is not None and store.damage(stored) is not None
+    found = store.peek(id)
+    return isinstance(found, Damaged) or (found is not None and store.damage(found) is not None)
 
 
-def _users(store: Store) -> dict[ArtifactId, set[ArtifactId]]:
-    users: dict[ArtifactId, set[ArtifactId]] = {}
-    for id in store.stamps():
-        try:
-            stored = store.get(id)
-        except Corrupt:
-            continue  # it cannot say what it was made from
-        for given in stored.record.inputs if stored else ():
-            users.setdefault(parse_id(given.id), set()).add(id)
-    return users
-
-
-def _below(id: ArtifactId, users: dict[ArtifactId, set[ArtifactId]]) -> set[ArtifactId]:
-    """Return everything that was made from `id`, directly or not."""
-    found: set[ArtifactId] = set()
-    stack = [id]
-    while stack:
-        for user in users.get(stack.pop(), ()):
-            if user not in found:
-                found.add(user)
-                stack.append(user)
-    return found
+def _graph(store: Store) -> Graph[ArtifactId]:
+    """Return what was made from what; what is damaged cannot say it."""
+    readable = {id: stored for id in store.stamps() if (stored := store.readable(id))}
+    return Graph({id: [parse_id(given.id) for given in stored.record.inputs] for id, stored in readable.items()})

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from registry.catalog.bind import Recipe, bind, recorded
 from registry.catalog.read import Catalog
 from registry.errors import CatalogError, Corrupt, Drifted, EditedEntry, NotFound, RftError, near
+from registry.graph import Cycle, Graph
 from registry.names import ArtifactId, parse_id
-from registry.store.record import Record, Stored
+from registry.store.record import Damaged, Record, Stored
 from registry.store.store import Store
 
 State = Literal["ok", "build", "edited", "drifted", "corrupt"]
@@ -49,69 +50,43 @@ def plan(catalog: Catalog, store: Store) -> dict[ArtifactId, Step]:
     recipes = {id: bind(entry, catalog) for id, entry in catalog.entries.items()}
     for recipe in recipes.values():
         for given in recipe.entry.inputs:
-            if given not in recipes and not _exists(store, given):
+            if given not in recipes and store.peek(given) is None:
                 versions = catalog.named(given.name)
                 hint = (
                     f" The catalog lists {', '.join(map(str, versions))}." if versions else near(str(given), map(str, recipes))
                 )
                 raise CatalogError(f"{recipe.entry.where}: {recipe.entry.id}: its input {given} is not in the catalog.{hint}")
-    stored: dict[ArtifactId, Stored | None] = {}
+    stored: dict[ArtifactId, Stored | Damaged | None] = {}
     return {id: _step(recipes[id], store, stored) for id in _in_order(recipes)}
 
 
-def _exists(store: Store, id: ArtifactId) -> bool:
-    try:
-        return store.get(id) is not None
-    except Corrupt:
-        return True  # there, if damaged: who reads it says so
-
-
 def _in_order(recipes: dict[ArtifactId, Recipe]) -> list[ArtifactId]:
-    done: dict[ArtifactId, None] = {}
-    for start in recipes:
-        # A stack of our own: a chain of thousands of lines must not end Python's.
-        stack: list[tuple[ArtifactId, bool]] = [(start, False)]
-        within: dict[ArtifactId, None] = {}
-        while stack:
-            id, leave = stack.pop()
-            if leave:
-                within.pop(id)
-                done[id] = None
-            elif id in within:
-                ring = list(within)[list(within).index(id) :]
-                raise CatalogError(
-                    f"{recipes[id].entry.where}: a cycle: {' -> '.join(map(str, [*ring, id]))}. Take one of the inputs out."
-                )
-            elif id not in done and id in recipes:
-                within[id] = None
-                stack.append((id, True))
-                stack += [(given, False) for given in reversed(recipes[id].entry.inputs)]
-    return list(done)
-
-
-def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | None]) -> Step:
-    id = recipe.entry.id
     try:
-        stored = seen[id] = store.get(id)
-        if stored is None:
-            return Step(recipe, "build", "not built yet")
-        if id.is_dev:
-            return Step(recipe, "build", "@dev is built every time")
-        if edited := difference(recipe, stored.record):
-            return Step(recipe, "edited", edited)
-        if damage := store.damage(stored):
-            return Step(recipe, "corrupt", damage)
-    except Corrupt as error:
-        return Step(recipe, "corrupt", str(error))
+        return Graph({id: recipe.entry.inputs for id, recipe in recipes.items()}).order()
+    except Cycle as error:
+        raise CatalogError(f"{recipes[error.ring[0]].entry.where}: a cycle: {error}. Take one of the inputs out.") from error
+
+
+def _step(recipe: Recipe, store: Store, seen: dict[ArtifactId, Stored | Damaged | None]) -> Step:
+    id = recipe.entry.id
+    stored = seen[id] = store.peek(id)
+    if stored is None:
+        return Step(recipe, "build", "not built yet")
+    if isinstance(stored, Damaged):
+        return Step(recipe, "corrupt", stored.why)
+    if id.is_dev:
+        return Step(recipe, "build", "@dev is built every time")
+    if edited := difference(recipe, stored.record):
+        return Step(recipe, "edited", edited)
+    if damage := store.damage(stored):
+        return Step(recipe, "corrupt", damage)
     for given in stored.record.inputs:
         input_id = parse_id(given.id)
         if input_id not in seen:
-            try:
-                seen[input_id] = store.get(input_id)
-            except Corrupt:
-                seen[input_id] = None  # its own line is corrupt; this one has all it needs
+            seen[input_id] = store.peek(input_id)
         now = seen[input_id]
-        if now is not None and now.record.content != given.content:
+        # Where it is damaged, its own line is corrupt; this one has all it needs.
+        if isinstance(now, Stored) and now.record.content != given.content:
             return Step(
                 recipe,
                 "drifted",

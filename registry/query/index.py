@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from registry.errors import Corrupt, RftError
+from registry.errors import RftError
 from registry.names import DEV, ArtifactId
 from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, SCORES, Shape
 from registry.rows import TABLES as SHAPES_BESIDE
@@ -163,16 +163,8 @@ def _update(
     connection.execute("commit")
 
 
-def _readable(store: Store, id: ArtifactId) -> Stored | None:
-    # A damaged record is `rft verify`'s business; one bad artifact must not hide the others.
-    try:
-        return store.get(id)
-    except Corrupt:
-        return None
-
-
 def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[ArtifactId], stamps: dict[ArtifactId, int]) -> None:
-    readable = {id: stored for id in new if (stored := _readable(store, id)) is not None}
+    readable = {id: stored for id in new if (stored := store.readable(id)) is not None}
     # A damaged artifact is listed, without views: `rft verify` says what is wrong with it, and SQL on the others goes on.
     sound = {id: stored for id, stored in readable.items() if store.damage(stored) is None}
     records = [stored.record for stored in readable.values()]

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from registry.errors import Corrupt, Drifted
+from registry.errors import Drifted
 from registry.names import ArtifactId, parse_id
-from registry.store.record import Record
+from registry.store.record import Damaged, Record, Stored
 from registry.store.store import Store
 
 
@@ -28,16 +28,13 @@ def lineage(store: Store, id: ArtifactId) -> Node:
 def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[ArtifactId, str], Node]) -> Node:
     if (id, content) in known:
         return known[id, content]
-    try:
-        stored, state = store.get(id), "missing"
-    except Corrupt:
-        stored, state = None, "damaged"
-    record = None if state == "damaged" else store.record(id, content)
-    if stored is not None:
+    stored = store.peek(id)
+    record = None if isinstance(stored, Damaged) else store.record(id, content)
+    if isinstance(stored, Stored):
         state = "" if stored.record.content == content else "changed"
-    elif record is not None:
-        state = "not here"
-    m = record or (stored.record if stored else None)
+    else:
+        state = "damaged" if stored else "not here" if record else "missing"
+    m = record or (stored.record if isinstance(stored, Stored) else None)
     if m is None:
         node = Node(str(id), "?", None, content, state, ())
     else:

@@ -101,6 +101,13 @@ class Record(BaseModel):
 
 
 @dataclass(frozen=True)
+class Damaged:
+    """An artifact whose record cannot be read: `why`, and the cure."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Stored:
     """An artifact that exists: its record and its folder."""
 

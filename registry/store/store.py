@@ -17,7 +17,7 @@ from registry.errors import Corrupt, NotFound, RftError, near
 from registry.files import entries, read_json, remove_tree, sha256_file, try_lock
 from registry.names import DEV, ArtifactId
 from registry.store.draft import Draft
-from registry.store.record import RECORD, FileRecord, Record, Stored
+from registry.store.record import RECORD, Damaged, FileRecord, Record, Stored
 
 
 class Store:
@@ -58,22 +58,32 @@ class Store:
                     found[ArtifactId(name.name, DEV if version.name == "dev" else int(version.name))] = stamp
         return found
 
-    def get(self, id: ArtifactId) -> Stored | None:
-        """Return the artifact, or None if it does not exist; Corrupt if its record cannot be read."""
+    def peek(self, id: ArtifactId) -> Stored | Damaged | None:
+        """Return the artifact, what is wrong with its record, or None if it does not exist."""
         folder = self.folder(id)
         try:
             record = Record.model_validate_json((folder / RECORD).read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValidationError as error:
-            raise Corrupt(
-                f"{id}: {folder / RECORD} is damaged ({error.errors()[0]['msg']}). Remove it with `rft rm {id}` and build it again."
-            ) from error
-        if record.id != id:
-            raise Corrupt(
-                f"{id}: {folder / RECORD} is the record of {record.id}. Remove it with `rft rm {id}` and build it again."
-            )
-        return Stored(record, folder)
+            wrong = f"is damaged ({error.errors()[0]['msg']})"
+        else:
+            if record.id == id:
+                return Stored(record, folder)
+            wrong = f"is the record of {record.id}"
+        return Damaged(f"{id}: {folder / RECORD} {wrong}. Remove it with `rft rm {id}` and build it again.")
+
+    def get(self, id: ArtifactId) -> Stored | None:
+        """Return the artifact, or None if it does not exist; Corrupt if its record cannot be read."""
+        found = self.peek(id)
+        if isinstance(found, Damaged):
+            raise Corrupt(found.why)
+        return found
+
+    def readable(self, id: ArtifactId) -> Stored | None:
+        """Return the artifact; None if it does not exist, or is damaged: that is `rft verify`'s business, and hides no other."""
+        found = self.peek(id)
+        return found if isinstance(found, Stored) else None
 
     def require(self, id: ArtifactId) -> Stored:
         """Return the artifact; NotFound names the nearest ones if it does not exist."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from registry.graph import Graph
 from registry.store.record import Record
 from rft.reports.paths import Statistics
 
@@ -164,17 +165,9 @@ def lay_out(found: Mapping[str, Record], inputs: Mapping[str, Sequence[str]]) ->
 
 def _reachable(record: Record, ancestors: Mapping[str, Record]) -> dict[str, Record]:
     """Return the artifact and what it was made from, inputs first."""
-    found: dict[str, Record] = {}
-
-    def visit(one: Record) -> None:
-        if str(one.id) not in found:
-            for given in one.inputs:
-                if given.id in ancestors:
-                    visit(ancestors[given.id])
-            found[str(one.id)] = one
-
-    visit(record)
-    return found
+    known = {**ancestors, str(record.id): record}
+    graph = Graph({id: [given.id for given in one.inputs] for id, one in known.items()})
+    return {id: known[id] for id in graph.order(str(record.id))}
 
 
 def _reduced(found: Mapping[str, Record]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from registry.catalog.edit import line
 from registry.catalog.plan import difference
 from registry.catalog.read import SECTIONS, Catalog, Entry
 from registry.content import ContentHash, content_of
-from registry.errors import Corrupt, InputError, UsageError, near
+from registry.errors import InputError, UsageError, near
 from registry.names import ArtifactId, parse_id
 from registry.query.api import Artifact, Registry
 from registry.rows import TYPE_NAMES, question_id
@@ -207,10 +207,8 @@ def _test_sets(registry: Registry, catalog: Catalog | None, against: Sequence[st
 
 def _record(registry: Registry, id: ArtifactId) -> Record | None:
     """Return a record; None for a damaged one, which is `rft verify`'s business: the catalog says whether it was a test set."""
-    try:
-        return registry.store.require(id).record
-    except Corrupt:
-        return None
+    stored = registry.store.readable(id)
+    return stored.record if stored else None
 
 
 def _asks_tests(entry: Entry, catalog: Catalog) -> bool:

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from registry.errors import Conflict, InputError, NotFound, RemoteError, near
+from registry.graph import Cycle, Graph
 from registry.names import ArtifactId, check_name
 from registry.retries import tries
 from registry.rows import TABLES
@@ -204,11 +204,9 @@ def _reached(record: Record, sent: Sequence[Record], at: str) -> list[Record]:
         inputs[key] = [(given.id, given.content) for given in one.inputs]
         waiting += [given for given in inputs[key] if given in known and given not in inputs]
     try:
-        TopologicalSorter(inputs).prepare()
-    except CycleError as error:
-        raise RemoteError(
-            f"{at}: {error.args[1][0][0]} was made from itself, its records say. It was not registered."
-        ) from error
+        Graph(inputs).order()
+    except Cycle as error:
+        raise RemoteError(f"{at}: {error.ring[0][0]} was made from itself, its records say. It was not registered.") from error
     return [
         one.model_copy(update={"provenance": {k: v for k, v in one.provenance.items() if k != "published"}})
         for one in (known[key] for key in inputs if key != start)
