@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from rft.main import app
+from rft.main import app  # type: ignore[attr-defined]
 from tests.fakehub import Hub, environment, running
 from tests.workspace import ROOT
 
@@ -21,7 +21,7 @@ README = (ROOT / "README.md").read_text()
 RFT = Path(sys.executable).with_name("rft")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 RECIPE = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-DEMO = [line.strip().replace("$(BIN)/", "") for line in RECIPE[1].splitlines()]
+DEMO = [line.strip().replace("$(BIN)/", "") for line in RECIPE[1].splitlines()]  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_the_demo_shown_is_the_demo_made() -> None:
     assert "make demo" in (ROOT / ".ci/run").read_text()
 
 
-@pytest.mark.parametrize("command", sorted(get_command(app).commands))
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
 def test_every_command_stands_in_readme(command: Any) -> None:
     assert f"`rft {command}" in README or f"$ rft {command}" in README
 

@@ -151,9 +151,10 @@ def test_two_ways_of_asking_one_model_are_two_rows_and_old_scores_are_none(loop:
         options = Options(engine="openai", base_url=server.url)
         loop.build("score-alpaca@1", "score-plain@1", options=options)
     rows = scaling(loop.registry, [parse_id("tiny@1")])
-    assert [row.how.partition(",")[0] for row in rows] == ["prompt alpaca", "prompt plain"]
+    assert [row.how.partition(",")[0] for row in rows] == ["prompt alpaca", "prompt plain"]  # type: ignore[union-attr]
     values = [
-        loop.made(f"score-{row.how.split()[1].strip(',')}@1").rows.filter(metric="maj1@1")["value"].item() for row in rows
+        loop.made(f"score-{row.how.split()[1].strip(',')}@1").rows.filter(metric="maj1@1")["value"].item()  # type: ignore[union-attr]
+        for row in rows
     ]
     assert [row.maj1 for row in rows] == values
     assert "prompt plain" in rft("models", cwd=loop.folder).stdout

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders._selection import choose, farthest, in_order, keep
+from builders._selection import Select, choose, farthest, in_order, keep
 
 
 def algorithm_1(keys: list[str], texts: list[str]) -> Any:
@@ -91,7 +91,7 @@ SEEDS = st.integers(0, 99)
 @settings(max_examples=100, deadline=None)
 @given(POOLS, SEEDS)
 @pytest.mark.parametrize("select", ["farthest", "first", "random_text"])
-def test_a_choice_by_path_keeps_one_of_each_path_in_the_order_in_which_they_came(select: str, pool: Any, seed: int) -> None:
+def test_a_choice_by_path_keeps_one_of_each_path_in_the_order_in_which_they_came(select: Select, pool: Any, seed: int) -> None:
     keys, texts = pool
     chosen = choose(select, keys, texts, seed=seed, question_id="q")
     assert [keys[position] for position in chosen] == list(dict.fromkeys(keys))
@@ -118,7 +118,7 @@ def test_all_keeps_every_sample() -> None:
 
 
 @pytest.mark.parametrize("select", ["random_text", "random_rows"])
-def test_random_choices_are_those_of_the_seed_and_the_question(select: str) -> None:
+def test_random_choices_are_those_of_the_seed_and_the_question(select: Select) -> None:
     keys, texts = completions(1, 40)
     drawn = {
         (seed, question): tuple(choose(select, keys, texts, seed=seed, question_id=question))
@@ -131,7 +131,7 @@ def test_random_choices_are_those_of_the_seed_and_the_question(select: str) -> N
 
 
 @pytest.mark.parametrize("select", ["random_text", "random_rows"])
-def test_random_choices_reach_every_sample(select: str) -> None:
+def test_random_choices_reach_every_sample(select: Select) -> None:
     keys, texts = ["k", "k", "k", "l"], ["a", "b", "c", "d"]
     drawn = {position for seed in range(60) for position in choose(select, keys, texts, seed=seed, question_id="q")}
     assert drawn == {0, 1, 2, 3}
@@ -145,7 +145,7 @@ def candidates(*pools: Any) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("select", ["farthest", "first", "random_text", "random_rows", "all"])
-def test_what_is_kept_of_a_question_does_not_depend_on_the_others(select: str) -> None:
+def test_what_is_kept_of_a_question_does_not_depend_on_the_others(select: Select) -> None:
     pools = [completions(seed, 20) for seed in range(4)]
     together = keep(candidates(*pools), select, seed=3)
     frame = candidates(*pools)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eval.grading.answers import Mode
 from eval.grading.equations import passes_paper, read_standard
 from eval.grading.paths import MAX_READ, count_paths, read_paths
 from registry.rows import PATH_STATS
@@ -18,20 +19,20 @@ from tests.workspace import least_seconds
 BAKER = "48/2 = <<48/2=24>>24 in May, 48+24 = <<48+24=72>>72 together.\n#### 72"
 
 
-def read(text: str, mode: str = "standard") -> Any:
+def read(text: str | None, mode: Mode = "standard") -> Any:
     return read_paths(pl.Series([text], dtype=pl.String), mode).row(0, named=True)
 
 
-def path(text: str, mode: str = "standard") -> Any:
+def path(text: str, mode: Mode = "standard") -> Any:
     return read(text, mode)["path"]
 
 
-def canonical(text: str, mode: str = "standard") -> Any:
+def canonical(text: str, mode: Mode = "standard") -> Any:
     return read(text, mode)["path_canonical"]
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
-def test_the_path_is_the_equations_in_their_order(mode: str) -> None:
+def test_the_path_is_the_equations_in_their_order(mode: Mode) -> None:
     assert read(BAKER, mode) == {"bad_equation": False, "path": "48/2=24|48+24=72", "path_canonical": "24+48=72|48/2=24"}
 
 
@@ -161,7 +162,7 @@ def random_texts(n: int) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
-def test_annotated_paths_are_those_of_a_plain_reading(mode: str) -> None:
+def test_annotated_paths_are_those_of_a_plain_reading(mode: Mode) -> None:
     texts = random_texts(8_000)
     for text, row in zip(texts, read_paths(pl.Series(texts), mode).iter_rows(named=True), strict=True):
         equations = re.findall(r"<<([^>]*)>>", text)
@@ -225,7 +226,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_response_takes_long(name: str, mode: str) -> None:
+def test_no_response_takes_long(name: str, mode: Mode) -> None:
     text = pl.Series([HOSTILE[name]])
     assert least_seconds(lambda: read_paths(text, mode)) < 1.0  # benchmarks/hostile.py holds the real bound
 

@@ -76,9 +76,9 @@ def api(hub: Hub, waits: list[float]) -> HfApi:
     return HfApi()
 
 
-def push(api: HfApi, files: dict[str, bytes] = FILES, **options: object) -> str:
+def push(api: HfApi, files: dict[str, bytes] = FILES, **options: Any) -> str:
     adds = [Add(path, data) for path, data in files.items()]
-    return api.create_commit(REPO, adds, commit_message="Add files", repo_type="dataset", **options).oid
+    return api.create_commit(REPO, adds, commit_message="Add files", repo_type="dataset", **options).oid  # type: ignore[no-any-return]
 
 
 def ask(hub: Hub, method: str, path: str, body: object = None, token: str = TOKEN, **headers: str) -> tuple[int, str]:
@@ -92,7 +92,7 @@ def ask(hub: Hub, method: str, path: str, body: object = None, token: str = TOKE
     return answer.status, text
 
 
-def commit_lines(*lines: dict[str, object]) -> bytes:
+def commit_lines(*lines: dict[str, Any]) -> bytes:
     header = {"key": "header", "value": {"summary": "By hand"}}
     return b"".join(json.dumps(line).encode() + b"\n" for line in [header, *lines])
 
@@ -117,7 +117,7 @@ def test_a_new_repository_is_there_once_and_private_only_if_asked(hub: Hub, wait
 
 
 def test_a_private_repository_is_not_found_without_the_right_token(hub: Hub, api: HfApi) -> None:
-    hub.users |= {"other": User("other"), "reader": User("someone", writes=False)}
+    hub.users |= {"other": User("other"), "reader": User("someone", writes=False)}  # type: ignore[operator]
     hub.repo(REPO).private = True
     for token in (False, "other"):
         with pytest.raises(RepositoryNotFoundError):
@@ -157,8 +157,8 @@ def test_a_commit_holds_its_files_and_large_or_binary_ones_are_lfs_objects(hub: 
     assert hub.repo(REPO).files().items() >= FILES.items()
     found = api.dataset_info(REPO, files_metadata=True)
     assert found.sha == commit
-    assert {s.rfilename: s.size for s in found.siblings} == {path: len(data) for path, data in hub.repo(REPO).files().items()}
-    lfs = {s.rfilename for s in found.siblings if s.lfs}
+    assert {s.rfilename: s.size for s in found.siblings} == {path: len(data) for path, data in hub.repo(REPO).files().items()}  # type: ignore[union-attr]
+    lfs = {s.rfilename for s in found.siblings if s.lfs}  # type: ignore[union-attr]
     assert lfs == {path for path in FILES if path.endswith(".parquet")}
     assert hub.count("PUT /lfs/*") == 2
     history = api.list_repo_commits(REPO, repo_type="dataset")
@@ -276,13 +276,13 @@ def test_listings_come_in_pages(hub: Hub, api: HfApi) -> None:
     assert hub.count("GET */tree/*") == 3  # of 2 entries
     top = list(api.list_repo_tree(REPO, repo_type="dataset", expand=True))
     assert {entry.path for entry in top} == {".gitattributes", "README.md", "one", "two"}
-    assert {entry.last_commit.oid for entry in top} == {hub.repo(REPO).head}
+    assert {entry.last_commit.oid for entry in top} == {hub.repo(REPO).head}  # type: ignore[union-attr]
     assert [entry.path for entry in api.list_repo_tree(REPO, "one", repo_type="dataset")] == [
         "one/train-00000-of-00001.parquet"
     ]
     found = api.get_paths_info(REPO, ["two", "two/test-00000-of-00001.parquet", "none"], repo_type="dataset")
     assert [entry.path for entry in found] == ["two", "two/test-00000-of-00001.parquet"]
-    assert found[1].lfs.sha256 == next(iter(o for o, file in hub.repo(REPO).objects.items() if file.data == TWO))
+    assert found[1].lfs.sha256 == next(iter(o for o, file in hub.repo(REPO).objects.items() if file.data == TWO))  # type: ignore[union-attr]
 
 
 def test_a_part_of_a_file_can_be_asked_for(hub: Hub, api: HfApi) -> None:
@@ -325,7 +325,7 @@ def test_a_card_is_loaded_validated_and_pushed(hub: Hub, api: HfApi) -> None:
     card.data.license = ["mit", "cc-by-4.0"]
     card.push_to_hub(REPO)
     assert b"- cc-by-4.0" in hub.repo(REPO).files()["README.md"]
-    assert api.dataset_info(REPO).card_data.license == ["mit", "cc-by-4.0"]
+    assert api.dataset_info(REPO).card_data.license == ["mit", "cc-by-4.0"]  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=r"Invalid metadata in README\.md"):
         push(api, {"README.md": b"---\nlicense: asdf\n---\n"})
     content = "LS0tCmxpY2Vuc2U6IGFzZGYKLS0tCg=="  # the same, not asked about before
@@ -406,7 +406,7 @@ def test_the_client_tries_again_without_a_real_sleep(
 
 
 @pytest.mark.parametrize("what", ["429", "500", "503"])
-def test_a_refused_request_does_nothing(hub: Hub, api: HfApi, what: str) -> None:
+def test_a_refused_request_does_nothing(hub: Hub, api: HfApi, what: Any) -> None:
     hub.fail(Fault(what, on="POST */commit/*"))
     with pytest.raises(HfHubHTTPError) as refused:
         push(api)

@@ -230,7 +230,8 @@ def test_of_two_writers_the_one_that_wrote_first_counts_even_if_the_other_began_
 ) -> None:
     """A writer that is held up between its stamp and its write must not come before one that wrote meanwhile."""
     with store.writer() as slow, store.writer() as quick:
-        held, write = [], os.write
+        held: list[bool] = []
+        write = os.write
 
         def interrupted(segment: int, data: bytes) -> Any:
             if not held:

@@ -224,7 +224,9 @@ def test_a_failure_that_passes_is_asked_again(tokenizer: Any, requests: list[Req
 
 def failing(answer: Callable[[Body], Any], tokenizer: Any, requests: list[Request], *, good: int, **settings: Any) -> Any:
     """Return what was drawn before a server fails after `good` answers, and the message of the RemoteError."""
-    lock, answered, done = threading.Lock(), [], []
+    lock = threading.Lock()
+    answered: list[Any] = []
+    done: list[Any] = []
 
     def some(body: Body) -> Any:
         with lock:
@@ -341,7 +343,7 @@ def test_closing_early_ends_what_is_in_flight(tokenizer: Any, requests: list[Req
         before = next(running) + next(running)
         for _ in range(4):
             arrived.acquire()
-        running.close()
+        running.close()  # type: ignore[attr-defined]
         release.set()
         missing = [request for request in requests if request.place not in {completion.place for completion in before}]
         assert len(before) + len(drawn_by(engine, missing)) == 40

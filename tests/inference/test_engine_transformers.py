@@ -283,7 +283,7 @@ def test_nothing_is_generated_long_after_every_row_said_a_stop_text(engine: Tran
 
 def test_what_a_checkpoint_recommends_changes_no_draw(folder: Path, engine: TransformersEngine, tmp_path: Path) -> None:
     copy = copy_of(folder, tmp_path)
-    smuggled = {
+    smuggled: dict[str, Any] = {
         "do_sample": True,
         "temperature": 0.1,
         "top_k": 1,

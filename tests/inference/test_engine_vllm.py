@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -64,7 +64,7 @@ def test_an_engine_that_was_closed_leaves_others_alone() -> None:
 
 
 @pytest.mark.parametrize("reason", ["stop", "length"])
-def test_a_finished_draw_is_read_with_its_tokens_and_cut_at_a_stop(reason: str) -> None:
+def test_a_finished_draw_is_read_with_its_tokens_and_cut_at_a_stop(reason: Literal["stop", "length"]) -> None:
     done = completion(REQUEST, [output("7", ([5, 6, 8], reason))], ["8", "6 "], words)
     assert done == Completion(7, (5, 6, 8), "5 ", reason)
 

@@ -1,6 +1,7 @@
 """What models are asked, and that training, generation and everyone else's chat tools see the same token ids."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def closing() -> Any:
     return tokenizer
 
 
-TOKENIZERS = {
+TOKENIZERS: dict[str, Callable[[], Any]] = {
     "bytes": tiny_tokenizer,
     "bytes, bos": lambda: tiny_tokenizer(bos=True),
     "bytes, bos and eos": closing,

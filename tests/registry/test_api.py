@@ -37,7 +37,7 @@ def test_an_artifact_comes_as_polars_arrow_datasets_and_sql(full: Workspace) -> 
     rows = artifact.polars()
     assert artifact.id == "set@1"
     assert rows.height == artifact.record.rows == 8
-    assert pl.from_arrow(artifact.arrow()).equals(rows)
+    assert pl.from_arrow(artifact.arrow()).equals(rows)  # type: ignore[arg-type]
     loaded = artifact.to_datasets()
     assert loaded.num_rows == 8
     assert loaded[0]["response"] == rows["response"][0]
@@ -154,7 +154,7 @@ def test_a_lock_that_is_held_does_not_stop_readers_for_ever(full: Workspace) -> 
         stdout=subprocess.PIPE,
     )
     try:
-        holder.stdout.read(1)
+        holder.stdout.read(1)  # type: ignore[union-attr]
         assert registry.artifacts().height == 5  # nothing is new: no lock is needed
     finally:
         holder.kill()
