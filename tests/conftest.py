@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def toy_trainer(tmp_path: Path) -> Iterator[str]:
 def make(workspace: Workspace) -> Callable[..., Made]:
     """Build one catalog line in tmp_path, beside six@1."""
 
-    def built(line: str, **options: int) -> Made:
+    def built(line: str, **options: Any) -> Made:
         workspace.add(line)
         name = line.partition(":")[0]
         workspace.build(name, options=Options(**options))

@@ -5,15 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.main import get_command
 
 from registry.rows import page
-from rft.main import app
-from tests.fakehub import environment, running
+from rft.main import app  # type: ignore[attr-defined]
+from tests.fakehub import Hub, environment, running
 from tests.workspace import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -21,17 +23,17 @@ RFT = Path(sys.executable).with_name("rft")
 ROOMS = ["registry", "eval", "inference", "builders", "trainers", "rft", "tests", "benchmarks", "docs", "examples"]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 RECIPE = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-DEMO = [line.strip().replace("$(BIN)/", "") for line in RECIPE[1].splitlines()]
+DEMO = [line.strip().replace("$(BIN)/", "") for line in RECIPE[1].splitlines()]  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")
-def hub():
+def hub() -> Iterator[Hub]:
     with running() as hub:
         yield hub
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what README's commands work on: the catalog and the example data, with nothing built."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copy(ROOT / "catalog.yaml", folder)
@@ -48,7 +50,7 @@ def plain(text: str) -> list[str]:
     return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines() if line.strip()]
 
 
-def test_every_console_block_of_readme_prints_what_it_shows(checkout, hub, tmp_path):
+def test_every_console_block_of_readme_prints_what_it_shows(checkout: Path, hub: Hub, tmp_path: Path) -> None:
     commands = 0
     path = {"PATH": f"{RFT.parent}{os.pathsep}{os.environ['PATH']}"}
     for kind, body in BLOCKS:
@@ -79,7 +81,7 @@ def test_every_console_block_of_readme_prints_what_it_shows(checkout, hub, tmp_p
             subprocess.run([sys.executable, "-c", body], cwd=checkout, check=True)
 
 
-def test_every_yaml_block_of_readme_is_read_by_the_catalog(tmp_path):
+def test_every_yaml_block_of_readme_is_read_by_the_catalog(tmp_path: Path) -> None:
     from registry.catalog.read import read
 
     blocks = [body for kind, body in BLOCKS if kind == "yaml"]
@@ -89,41 +91,41 @@ def test_every_yaml_block_of_readme_is_read_by_the_catalog(tmp_path):
         assert read(tmp_path / "catalog.yaml").entries
 
 
-def test_the_demo_shown_is_the_demo_made():
+def test_the_demo_shown_is_the_demo_made() -> None:
     assert len(DEMO) == 3
     for command in DEMO:
         assert f"$ {command}" in README
     assert "make demo" in (ROOT / ".ci/run").read_text()
 
 
-@pytest.mark.parametrize("command", sorted(get_command(app).commands))
-def test_every_command_stands_in_readme(command):
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_every_command_stands_in_readme(command: Any) -> None:
     assert f"`rft {command}" in README or f"$ rft {command}" in README
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "builders").glob("*.py")), ids=lambda file: file.stem)
-def test_every_builder_stands_in_readme(file):
+def test_every_builder_stands_in_readme(file: Any) -> None:
     if "def build(" in file.read_text():
         assert f"`{file.stem}" in README
 
 
-def test_ci_runs_the_test_command_of_readme():
+def test_ci_runs_the_test_command_of_readme() -> None:
     assert "make test" in README
     assert "make test" in (ROOT / ".ci/run").read_text()
 
 
-def test_the_catalog_has_the_fractions_of_the_paper():
+def test_the_catalog_has_the_fractions_of_the_paper() -> None:
     lines = yaml.safe_load((ROOT / "catalog.yaml").read_text())["datasets"]
     for denominator in (2, 4, 8, 16, 32):
         assert lines[f"gsm8k-train-1of{denominator}@1"]["params"]["denominator"] == denominator
 
 
-def test_the_page_of_tables_says_what_the_shapes_say():
+def test_the_page_of_tables_says_what_the_shapes_say() -> None:
     assert (ROOT / "docs" / "tables.md").read_text() == page()
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "STYLE.md", "docs/decisions.md", "docs/measurements.md"])
-def test_every_path_that_a_page_names_is_there(name):
+def test_every_path_that_a_page_names_is_there(name: str) -> None:
     text = (ROOT / name).read_text()
     paths = set(re.findall(rf"`((?:{'|'.join(ROOMS)})/[\w./-]*)`", text)) | set(re.findall(r"\]\(([\w./-]+)\)", text))
     assert [path for path in sorted(paths) if not (ROOT / path).exists() and "NAME" not in path] == []

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from registry.catalog.bind import MAKERS, find_maker
-from tests.workspace import CASE_FILES, ROOT, SIX, samples_of
+from tests.workspace import CASE_FILES, ROOT, SIX, Workspace, samples_of
 
 GOLDEN = yaml.safe_load((CASE_FILES / "golden.yaml").read_text())
 LINES = {
@@ -26,7 +26,7 @@ OTHERS = (
 
 
 @pytest.fixture
-def full(workspace):
+def full(workspace: Workspace) -> Workspace:
     human = [row["answer"] for row in SIX]
     texts = {
         n: [
@@ -48,7 +48,7 @@ def full(workspace):
 
 
 @pytest.mark.parametrize("what", LINES)
-def test_rows_change_only_with_the_edition(full, what):
+def test_rows_change_only_with_the_edition(full: Workspace, what: str) -> None:
     name = LINES[what].partition(":")[0]
     full.build(name)
     record = full.made(name).record
@@ -57,7 +57,7 @@ def test_rows_change_only_with_the_edition(full, what):
     )
 
 
-def test_every_maker_has_a_golden_line():
+def test_every_maker_has_a_golden_line() -> None:
     makers = {
         (kind, file.stem)
         for kind, (package, function) in MAKERS.items()

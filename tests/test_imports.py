@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,20 +60,20 @@ def imported(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_imports_point_downward(file):
+def test_imports_point_downward(file: Any) -> None:
     here = room(file.relative_to(ROOT).as_posix())
     used = {room_of_module(name) for name in imported(file) if name.split(".")[0] in PACKAGES}
     assert used <= MAY_USE[here] | {here}
 
 
 @pytest.mark.parametrize("folder", ["builders", "trainers", "eval"])
-def test_a_file_without_an_underscore_is_a_maker(folder):
+def test_a_file_without_an_underscore_is_a_maker(folder: Any) -> None:
     for file in (ROOT / folder).glob("[!_]*.py"):
         assert re.search(r"^EDITION = \d+", file.read_text(), flags=re.MULTILINE), file
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_module_hides_the_builtin_eval(file):
+def test_no_module_hides_the_builtin_eval(file: Any) -> None:
     assert not any(
         isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "eval" for alias in node.names)
         for node in ast.walk(ast.parse(file.read_text()))
@@ -80,7 +81,7 @@ def test_no_module_hides_the_builtin_eval(file):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_nothing_is_ever_evaluated_as_python(file):
+def test_nothing_is_ever_evaluated_as_python(file: Any) -> None:
     calls = [
         node.func.id
         for node in ast.walk(ast.parse(file.read_text()))
@@ -96,18 +97,18 @@ def modules_after(code: str, cwd: Path = ROOT) -> set[str]:
     )
 
 
-def test_the_command_starts_without_heavy_modules():
+def test_the_command_starts_without_heavy_modules() -> None:
     heavy = {"polars", "duckdb", "pyarrow", "datasets", "torch", "transformers", "pydantic", "numpy", "yaml"}
     assert not modules_after("import rft.main") & heavy
 
 
-def test_a_plan_needs_no_model_libraries():
+def test_a_plan_needs_no_model_libraries() -> None:
     code = "from registry.catalog.read import read\nfrom registry.catalog.plan import plan\nfrom registry.store.store import Store\nfrom pathlib import Path\n"
     code += "plan(read(Path('catalog.yaml')), Store(Path('nowhere')))"
     assert not modules_after(code) & {"datasets", "torch", "transformers", "vllm", "sympy", "matplotlib"}
 
 
-def test_the_command_works_in_a_folder_with_an_eval_and_a_registry_of_its_own(tmp_path):
+def test_the_command_works_in_a_folder_with_an_eval_and_a_registry_of_its_own(tmp_path: Path) -> None:
     for name in ("eval", "registry", "builders"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong package')")

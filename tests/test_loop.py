@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,9 +17,9 @@ from registry.maker import Options
 from registry.names import parse_id
 from rft.removal import garbage
 from rft.reports.models import scaling
-from tests.openai_server import reply, serving
+from tests.openai_server import Body, reply, serving
 from tests.tiny_models import tiny_model, tiny_tokenizer
-from tests.workspace import SIX
+from tests.workspace import SIX, Workspace
 
 TRAIN = "epochs: 30, batch: 6, lr: 3.0e-3, prompt: plain, dtype: fp32"
 LINES = (
@@ -39,7 +40,7 @@ LINES = (
 
 
 @pytest.fixture
-def loop(workspace):
+def loop(workspace: Workspace) -> Workspace:
     """A workspace with a base model, its SFT on the six questions, and all that follows from it."""
     texts = [f"{row['question']}\n{row['answer']}" for row in SIX]
     tiny_model(workspace.folder / "tiny", spread=0.02, vocab=400, texts=texts)
@@ -53,7 +54,7 @@ def rft(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([command, *words], cwd=cwd, capture_output=True, text=True, check=True)
 
 
-def test_the_loop_closes_and_gives_the_same_again(loop):
+def test_the_loop_closes_and_gives_the_same_again(loop: Workspace) -> None:
     rft("build", "--all", cwd=loop.folder)
     contents = {id: loop.store.require(id).record.content for id in loop.store.stamps()}
     assert {parse_id(name) for name in ("sft@1", "set@1", "rft@1", "score-rft@1")} <= contents.keys()
@@ -90,7 +91,7 @@ def test_the_loop_closes_and_gives_the_same_again(loop):
     assert {id: loop.store.require(id).record.content for id in loop.store.stamps()} == contents
 
 
-def test_a_dry_run_shows_the_first_prompt_and_what_is_to_come(loop):
+def test_a_dry_run_shows_the_first_prompt_and_what_is_to_come(loop: Workspace) -> None:
     loop.build("sft")
     shown = rft("build", "drawn", "--dry-run", cwd=loop.folder)
     assert shown.stdout.split() == ["drawn@1"]
@@ -99,7 +100,7 @@ def test_a_dry_run_shows_the_first_prompt_and_what_is_to_come(loop):
     assert not (loop.store.home / "draws").exists()
 
 
-def test_training_on_a_set_that_came_out_empty_is_refused(loop):
+def test_training_on_a_set_that_came_out_empty_is_refused(loop: Workspace) -> None:
     loop.write("bare.jsonl", [{"question": "How much is 1+1?", "answer": "2"}])
     loop.write("wrong.jsonl", [{"question": "How much is 1+1?", "completion": "1+1=<<1+1=3>>3\n#### 3"}])
     loop.add(
@@ -112,7 +113,7 @@ def test_training_on_a_set_that_came_out_empty_is_refused(loop):
         loop.build("sft@2")
 
 
-def test_a_model_without_a_tokenizer_is_refused(loop):
+def test_a_model_without_a_tokenizer_is_refused(loop: Workspace) -> None:
     bare = loop.folder / "bare"
     shutil.copytree(loop.folder / "tiny", bare)
     for file in bare.glob("tokenizer*"):
@@ -123,7 +124,7 @@ def test_a_model_without_a_tokenizer_is_refused(loop):
         loop.build("sft@2")
 
 
-def test_draws_of_models_that_are_gone_can_be_collected(loop):
+def test_draws_of_models_that_are_gone_can_be_collected(loop: Workspace) -> None:
     loop.build("drawn")
     assert "draws of" not in rft("gc", "--unlisted", cwd=loop.folder).stdout
     shutil.rmtree(loop.store.folder(parse_id("drawn@1")))
@@ -133,10 +134,10 @@ def test_draws_of_models_that_are_gone_can_be_collected(loop):
     assert list((loop.store.home / "draws").iterdir()) == []
 
 
-def test_two_ways_of_asking_one_model_are_two_rows_and_old_scores_are_none(loop):
+def test_two_ways_of_asking_one_model_are_two_rows_and_old_scores_are_none(loop: Workspace) -> None:
     tokenizer = tiny_tokenizer()
 
-    def answer(body):
+    def answer(body: Body) -> Any:
         text = "#### 15" if len(body["prompt"]) > 90 else "#### 36 or 15"
         return reply(body, tokenizer, ids=False) | {"choices": [{"text": text, "finish_reason": "stop"}]}
 
@@ -150,15 +151,16 @@ def test_two_ways_of_asking_one_model_are_two_rows_and_old_scores_are_none(loop)
         options = Options(engine="openai", base_url=server.url)
         loop.build("score-alpaca@1", "score-plain@1", options=options)
     rows = scaling(loop.registry, [parse_id("tiny@1")])
-    assert [row.how.partition(",")[0] for row in rows] == ["prompt alpaca", "prompt plain"]
+    assert [row.how.partition(",")[0] for row in rows] == ["prompt alpaca", "prompt plain"]  # type: ignore[union-attr]
     values = [
-        loop.made(f"score-{row.how.split()[1].strip(',')}@1").rows.filter(metric="maj1@1")["value"].item() for row in rows
+        loop.made(f"score-{row.how.split()[1].strip(',')}@1").rows.filter(metric="maj1@1")["value"].item()  # type: ignore[union-attr]
+        for row in rows
     ]
     assert [row.maj1 for row in rows] == values
     assert "prompt plain" in rft("models", cwd=loop.folder).stdout
 
 
-def test_a_training_that_runs_keeps_its_folder(loop):
+def test_a_training_that_runs_keeps_its_folder(loop: Workspace) -> None:
     loop.build("sft")
     folder = loop.store.work / "sft@1.0123456789ab"
     folder.mkdir(parents=True)
@@ -168,7 +170,7 @@ def test_a_training_that_runs_keeps_its_folder(loop):
         assert garbage(loop.store, None).work == []
 
 
-def test_a_folder_that_was_an_artifact_becomes_a_plain_model(loop):
+def test_a_folder_that_was_an_artifact_becomes_a_plain_model(loop: Workspace) -> None:
     copied = loop.folder / "copied"
     shutil.copytree(loop.folder / "tiny", copied)
     for name in ("artifact.json", "hub.json"):

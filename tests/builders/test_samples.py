@@ -9,7 +9,7 @@ import shutil
 import signal
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from registry.errors import InputError, OutOfResources, RemoteError, UsageError
 from registry.maker import Model, Options, Run, Tables
 from registry.rows import SAMPLES, question_id
 from tests.tiny_models import tiny_model
-from tests.workspace import IDS, SIX
+from tests.workspace import IDS, SIX, Workspace
 
 QUESTIONS = pl.DataFrame(
     {
@@ -40,7 +40,7 @@ QUESTIONS = pl.DataFrame(
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Model:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tiny_model(tmp_path_factory.mktemp("model"), context=256)
     TEMPLATES["plain"].save(folder)
     return Model("tiny@1", "c0ffee" * 10, folder)
@@ -82,12 +82,12 @@ def answer(request: Request) -> Completion:
 
 
 @pytest.fixture
-def run(tmp_path) -> Run:
+def run(tmp_path: Path) -> Run:
     return Run(tmp_path / "folder", tmp_path / "work", tmp_path / "home")
 
 
 @pytest.fixture
-def sample(model, run):
+def sample(model: Model, run: Run) -> Callable[..., Tables]:
     """Build samples with a parrot (a new one if none is given); return the tables."""
 
     def built(parrot: Parrot | None = None, questions: pl.DataFrame = QUESTIONS, *others: Any, **params: Any) -> Tables:
@@ -100,13 +100,13 @@ def sample(model, run):
     return built
 
 
-def test_every_question_has_k_draws_each_with_a_seed_of_its_own(sample, run):
+def test_every_question_has_k_draws_each_with_a_seed_of_its_own(sample: Callable[..., Tables], run: Run) -> None:
     made = sample(k=3, seed=7)
     rows = made.rows.drop("drop")
     assert SAMPLES.fit(rows, "test").equals(rows.select(*SAMPLES.columns))
     assert rows.select("question_id", "draw").rows() == [(id, draw) for id in sorted(IDS) for draw in range(3)]
     assert rows["seed"].n_unique() == 18
-    assert rows["seed"].min() >= 0
+    assert rows["seed"].min() >= 0  # type: ignore[operator]
     assert all(response == f"seed {seed}\n#### 72" for seed, response in rows.select("seed", "response").iter_rows())
     assert set(rows["model"]) == {"tiny@1"}
     assert set(rows["engine"]) == {"parrot 1"}
@@ -120,7 +120,7 @@ def test_every_question_has_k_draws_each_with_a_seed_of_its_own(sample, run):
     }
 
 
-def test_a_seed_is_the_first_63_bits_of_a_hash_that_anyone_can_take(sample, model):
+def test_a_seed_is_the_first_63_bits_of_a_hash_that_anyone_can_take(sample: Callable[..., Tables], model: Model) -> None:
     rows = sample(seed=7).rows
     [ids] = TEMPLATES["plain"].encode(load_tokenizer(model.folder, "tiny@1"), [SIX[2]["question"]])
     prompt = hashlib.sha256(struct.pack(f"<{len(ids)}i", *ids)).hexdigest()[:16]
@@ -128,7 +128,7 @@ def test_a_seed_is_the_first_63_bits_of_a_hash_that_anyone_can_take(sample, mode
     assert rows.filter((pl.col("question_id") == IDS[2]) & (pl.col("draw") == 1))["seed"].item() == seed
 
 
-def test_requests_come_in_order_of_draw_and_question(sample):
+def test_requests_come_in_order_of_draw_and_question(sample: Callable[..., Tables]) -> None:
     parrot = Parrot()
     sample(parrot, k=2)
     assert [request.place for request in parrot.asked] == list(range(12))
@@ -136,7 +136,7 @@ def test_requests_come_in_order_of_draw_and_question(sample):
     assert parrot.sampling == Sampling(0.7, 1.0, 256)
 
 
-def test_more_draws_ask_only_for_the_new_ones(sample):
+def test_more_draws_ask_only_for_the_new_ones(sample: Callable[..., Tables]) -> None:
     two = sample(k=2).rows
     parrot = Parrot()
     made = sample(parrot, k=4)
@@ -145,7 +145,7 @@ def test_more_draws_ask_only_for_the_new_ones(sample):
     assert (made.facts["draws_made"], made.facts["draws_reused"]) == (12, 12)
 
 
-def test_other_questions_reuse_what_is_there(sample):
+def test_other_questions_reuse_what_is_there(sample: Callable[..., Tables]) -> None:
     some = sample(questions=QUESTIONS[[4, 1]]).rows
     parrot = Parrot()
     rows = sample(parrot).rows
@@ -157,14 +157,14 @@ def test_other_questions_reuse_what_is_there(sample):
 
 
 @pytest.mark.parametrize("change", [{"temperature": 1.0}, {"top_p": 0.9}, {"max_tokens": 9}, {"seed": 1}, {"prompt": "alpaca"}])
-def test_other_parameters_are_other_draws(sample, change):
+def test_other_parameters_are_other_draws(sample: Callable[..., Tables], change: dict[str, Any]) -> None:
     sample(k=1)
     parrot = Parrot()
     sample(parrot, **{"k": 1, "max_tokens": 256} | change)
     assert len(parrot.asked) == 6
 
 
-def test_another_model_of_the_same_content_has_the_same_draws(sample, model, run):
+def test_another_model_of_the_same_content_has_the_same_draws(sample: Callable[..., Tables], model: Model, run: Run) -> None:
     sample()
     again = Model("renamed@2", model.content, model.folder)
     parrot = Parrot()
@@ -173,7 +173,7 @@ def test_another_model_of_the_same_content_has_the_same_draws(sample, model, run
     assert set(made.rows["model"]) == {"renamed@2"}
 
 
-def test_two_questions_with_one_prompt_share_its_draws(sample):
+def test_two_questions_with_one_prompt_share_its_draws(sample: Callable[..., Tables]) -> None:
     twin = QUESTIONS[[0]].with_columns(question_id=pl.lit("twin"))
     parrot = Parrot()
     rows = sample(parrot, pl.concat([QUESTIONS[[0, 1]], twin])).rows
@@ -182,7 +182,7 @@ def test_two_questions_with_one_prompt_share_its_draws(sample):
     assert first.equals(second)
 
 
-def test_an_engine_that_does_not_tell_tokens_leaves_them_unknown(sample, run):
+def test_an_engine_that_does_not_tell_tokens_leaves_them_unknown(sample: Callable[..., Tables], run: Run) -> None:
     parrot = Parrot([lambda answers: [a._replace(tokens=()) for a in answers]] * 3)
     assert sample(parrot).rows["tokens"].null_count() == 12
 
@@ -195,7 +195,7 @@ def asked(words: int) -> dict[str, Any]:
     return {"question_id": question_id(text), "question": text, "response": None, "answer": "1", "source_row": 0}
 
 
-def test_a_prompt_that_does_not_fit_is_refused_and_counted(sample):
+def test_a_prompt_that_does_not_fit_is_refused_and_counted(sample: Callable[..., Tables]) -> None:
     questions = pl.concat([QUESTIONS, pl.DataFrame([asked(100)], schema=QUESTIONS.schema)])
     rows = sample(questions=questions, k=3).rows
     [refused] = rows.filter(pl.col("drop").is_not_null()).to_dicts()
@@ -208,7 +208,7 @@ def test_a_prompt_that_does_not_fit_is_refused_and_counted(sample):
     assert rows.height == 18 + 1
 
 
-def test_a_prompt_fits_if_one_token_can_follow(sample, model):
+def test_a_prompt_fits_if_one_token_can_follow(sample: Callable[..., Tables], model: Model) -> None:
     tokenizer = load_tokenizer(model.folder, model.id)
     lengths = {n: len(TEMPLATES["plain"].encode(tokenizer, ["?" * n])[0]) for n in range(1, 400)}
     longest = max(n for n, length in lengths.items() if length < 256)
@@ -223,7 +223,7 @@ def test_a_prompt_fits_if_one_token_can_follow(sample, model):
     }
 
 
-def test_no_question_that_fits_is_an_error(sample):
+def test_no_question_that_fits_is_an_error(sample: Callable[..., Tables]) -> None:
     with pytest.raises(InputError, match=r"no question fits: the shortest prompt has .* room for 256"):
         sample(questions=pl.DataFrame([asked(100), asked(101)], schema=QUESTIONS.schema))
     with pytest.raises(InputError, match="there are no questions"):
@@ -241,14 +241,16 @@ def test_no_question_that_fits_is_an_error(sample):
         ({"prompt": "plane"}, None, "Did you mean plain"),
     ],
 )
-def test_parameters_that_do_not_go_together_are_refused(sample, params, exemplars, message):
+def test_parameters_that_do_not_go_together_are_refused(
+    sample: Callable[..., Tables], params: dict[str, Any], exemplars: Any, message: str
+) -> None:
     parrot = Parrot()
     with pytest.raises(InputError, match=message):
         sample(parrot, QUESTIONS[:3], exemplars, **params)
     assert parrot.opened == 0
 
 
-def test_greedy_asks_for_one_draw(sample):
+def test_greedy_asks_for_one_draw(sample: Callable[..., Tables]) -> None:
     parrot = Parrot()
     assert sample(parrot, k=1, temperature=0.0).rows.height == 6
     assert parrot.sampling == Sampling(0.0, 1.0, 256)
@@ -257,7 +259,7 @@ def test_greedy_asks_for_one_draw(sample):
 # -- exemplars ---------------------------------------------------------------------------------------------------------
 
 
-def test_exemplars_are_the_same_for_all_questions_and_never_asked_themselves(model, run):
+def test_exemplars_are_the_same_for_all_questions_and_never_asked_themselves(model: Model, run: Run) -> None:
     large = Model("large@1", model.content, model.folder)
     shown = {}
     for seed in range(8):
@@ -268,7 +270,7 @@ def test_exemplars_are_the_same_for_all_questions_and_never_asked_themselves(mod
     assert shown[3] == preview(QUESTIONS[:2], large, QUESTIONS[::-1], **plain(shots=1, prompt=None, seed=3), run=run)
 
 
-def test_a_completion_after_exemplars_ends_where_the_model_asks_itself(sample):
+def test_a_completion_after_exemplars_ends_where_the_model_asks_itself(sample: Callable[..., Tables]) -> None:
     parrot = Parrot()
     short = [("1+1?", "1+1=2\n#### 2"), ("2+2?", "2+2=4\n#### 4"), ("3+3?", None)]
     exemplars = pl.DataFrame(
@@ -286,7 +288,7 @@ def plain(**changes: Any) -> dict[str, Any]:
     return bound | changes
 
 
-def test_the_preview_shows_the_first_prompt_and_what_is_to_come(sample, model, run):
+def test_the_preview_shows_the_first_prompt_and_what_is_to_come(sample: Callable[..., Tables], model: Model, run: Run) -> None:
     questions = QUESTIONS.with_columns(question="\x1b[1m" + pl.col("question"))
     shown = preview(questions, model, run=run, **plain())
     assert f"\\x1b[1m{SIX[0]['question']}\n" in shown
@@ -303,7 +305,9 @@ def died() -> RemoteError:
     return RemoteError("the engine died.")
 
 
-def test_an_engine_that_dies_midway_is_opened_again_for_the_rest(sample, caplog, tmp_path, model):
+def test_an_engine_that_dies_midway_is_opened_again_for_the_rest(
+    sample: Callable[..., Tables], caplog: pytest.LogCaptureFixture, tmp_path: Path, model: Model
+) -> None:
     parrot = Parrot([None, died(), None, None, died(), died(), died()])
     disturbed = sample(parrot, k=4)
     assert parrot.opened == 5
@@ -320,7 +324,7 @@ def test_an_engine_that_dies_midway_is_opened_again_for_the_rest(sample, caplog,
     assert caplog.text.count("opened again") == 4
 
 
-def test_an_engine_that_fails_again_and_again_is_given_up_and_what_it_drew_stays(sample):
+def test_an_engine_that_fails_again_and_again_is_given_up_and_what_it_drew_stays(sample: Callable[..., Tables]) -> None:
     parrot = Parrot([None, *(died() for _ in range(4))])
     with pytest.raises(RemoteError, match="the engine died"):
         sample(parrot)
@@ -330,7 +334,7 @@ def test_an_engine_that_fails_again_and_again_is_given_up_and_what_it_drew_stays
     assert [request.place for request in again.asked] == list(range(4, 12))
 
 
-def test_an_engine_that_cannot_be_opened_is_tried_a_few_times(sample):
+def test_an_engine_that_cannot_be_opened_is_tried_a_few_times(sample: Callable[..., Tables]) -> None:
     tries = []
 
     class Unreachable(Parrot):
@@ -354,7 +358,7 @@ def test_an_engine_that_cannot_be_opened_is_tried_a_few_times(sample):
         (lambda answers: answers[:-1], "ended with 1 of 1 draws not made"),
     ],
 )
-def test_what_was_not_asked_for_is_not_kept(sample, run, garble, message):
+def test_what_was_not_asked_for_is_not_kept(sample: Callable[..., Tables], run: Run, garble: Any, message: str) -> None:
     parrot = Parrot([None, *[garble] * 20])
     with pytest.raises(RemoteError, match=message):
         sample(parrot)
@@ -362,14 +366,14 @@ def test_what_was_not_asked_for_is_not_kept(sample, run, garble, message):
     assert kept.draws in (4, 11)
 
 
-def test_an_error_that_is_no_engines_failure_goes_out_at_once(sample):
+def test_an_error_that_is_no_engines_failure_goes_out_at_once(sample: Callable[..., Tables]) -> None:
     parrot = Parrot([None, InputError("a prompt the engine cannot take")])
     with pytest.raises(InputError):
         sample(parrot)
     assert parrot.opened == parrot.closed == 1
 
 
-def test_an_interrupted_build_keeps_what_was_drawn_and_closes_the_engine(sample):
+def test_an_interrupted_build_keeps_what_was_drawn_and_closes_the_engine(sample: Callable[..., Tables]) -> None:
     class Stopped(BaseException):
         pass
 
@@ -382,7 +386,9 @@ def test_an_interrupted_build_keeps_what_was_drawn_and_closes_the_engine(sample)
     assert [request.place for request in again.asked] == list(range(4, 12))
 
 
-def test_a_full_disk_ends_the_build_and_keeps_what_was_drawn(sample, monkeypatch):
+def test_a_full_disk_ends_the_build_and_keeps_what_was_drawn(
+    sample: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = os.write
     written = []
 
@@ -403,7 +409,7 @@ def test_a_full_disk_ends_the_build_and_keeps_what_was_drawn(sample, monkeypatch
     assert [request.place for request in again.asked] == list(range(4, 12))
 
 
-def test_draws_that_another_process_makes_meanwhile_are_taken_from_it(sample, run):
+def test_draws_that_another_process_makes_meanwhile_are_taken_from_it(sample: Callable[..., Tables], run: Run) -> None:
     key = DrawKey("tiny@1", "c0ffee" * 10, 0.7, 1.0, 256, (), 0)
 
     def meanwhile(answers: list[Completion]) -> list[Completion]:
@@ -415,7 +421,7 @@ def test_draws_that_another_process_makes_meanwhile_are_taken_from_it(sample, ru
     assert DrawStore(run.home, key).read().height == 24
 
 
-def test_progress_says_how_fast_how_right_and_how_long(model, tmp_path):
+def test_progress_says_how_fast_how_right_and_how_long(model: Model, tmp_path: Path) -> None:
     said: list[tuple[int, int, str, str]] = []
     run = Run(tmp_path, tmp_path, tmp_path, progress=lambda *words: said.append(words))
     build(QUESTIONS, model, k=2, run=run, _open=Parrot().open)
@@ -423,14 +429,14 @@ def test_progress_says_how_fast_how_right_and_how_long(model, tmp_path):
     done, of, unit, words = said[-1]
     assert (done, of, unit) == (12, 12, "draws")
     share = (QUESTIONS["answer"] == "72").mean()
-    assert f"{share:.1%} right, 0:00:00 left" in words
+    assert f"{share:.1%} right, 0:00:00 left" in words  # type: ignore[str-bytes-safe]
     assert "draws/s" in words
 
 
 # -- which engine ------------------------------------------------------------------------------------------------------
 
 
-def test_an_engine_that_does_not_exist_is_a_usage_error(model):
+def test_an_engine_that_does_not_exist_is_a_usage_error(model: Model) -> None:
     with pytest.raises(UsageError, match="Did you mean transformers"):
         open_engine(model, Options(engine="transformer"), None)
     with pytest.raises(UsageError, match="--base-url"):
@@ -464,14 +470,14 @@ def sample_for_real(home: Path, model: Model) -> None:
     torch.set_num_threads(1)
     options = Options(engine="transformers", batch=4)
     notes = home / f"{os.getpid()}.notes"
-    made = build(QUESTIONS, model, run=Run(home, home, home, options), _open=lambda *given: Noting(*given, notes=notes), **REAL)
+    made = build(QUESTIONS, model, run=Run(home, home, home, options), _open=lambda *given: Noting(*given, notes=notes), **REAL)  # type: ignore[misc]
     scratch = home / f"{os.getpid()}.scratch"
     made.rows.write_parquet(scratch)
     scratch.rename(home / f"{os.getpid()}.parquet")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(model, tmp_path_factory) -> pl.DataFrame:
+def undisturbed(model: Model, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     home = tmp_path_factory.mktemp("undisturbed")
     sample_for_real(home, model)
     return results(home)[0]
@@ -486,7 +492,7 @@ def acknowledged(home: Path) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def start():
+def start() -> Callable[[Path, Model], Any]:
     """Start a process that samples. torch is imported once, in the server they are forked from; polars in each."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["transformers.models.llama.modeling_llama", "transformers.generation.utils"])
@@ -504,14 +510,18 @@ def stored(home: Path) -> int:
     return sum(file.stat().st_size for file in home.glob("draws/*/*.seg"))
 
 
-def test_draws_of_a_real_model_depend_on_nothing_but_their_seed(undisturbed, model, tmp_path):
+def test_draws_of_a_real_model_depend_on_nothing_but_their_seed(
+    undisturbed: pl.DataFrame, model: Model, tmp_path: Path
+) -> None:
     run = Run(tmp_path, tmp_path, tmp_path, Options(engine="transformers", batch=192))
     rows = build(QUESTIONS[::-1], model, run=run, **REAL).rows
     assert rows.equals(undisturbed)
     assert rows["response"].n_unique() > 96
 
 
-def test_sampling_that_is_killed_again_and_again_loses_nothing_and_draws_nothing_twice(start, undisturbed, model, tmp_path):
+def test_sampling_that_is_killed_again_and_again_loses_nothing_and_draws_nothing_twice(
+    start: Callable[[Path, Model], Any], undisturbed: pl.DataFrame, model: Model, tmp_path: Path
+) -> None:
     home = tmp_path / "killed"
     chance = random.Random(2)
     killed = 0
@@ -534,7 +544,9 @@ def test_sampling_that_is_killed_again_and_again_loses_nothing_and_draws_nothing
     assert len(places) == len(set(places)) > 40
 
 
-def test_two_processes_at_once_give_the_same_samples(start, undisturbed, model, tmp_path):
+def test_two_processes_at_once_give_the_same_samples(
+    start: Callable[[Path, Model], Any], undisturbed: pl.DataFrame, model: Model, tmp_path: Path
+) -> None:
     home = tmp_path / "two"
     for process in [start(home, model), start(home, model)]:
         process.join()
@@ -545,7 +557,7 @@ def test_two_processes_at_once_give_the_same_samples(start, undisturbed, model, 
     assert stores(home)[0].draws == 192
 
 
-def test_a_line_of_the_catalog_samples_a_model(workspace, model):
+def test_a_line_of_the_catalog_samples_a_model(workspace: Workspace, model: Model) -> None:
     long = {"question": "How many? " * 100, "answer": "#### 1"}
     workspace.write("some.jsonl", [*SIX[:2], long])
     shutil.copytree(model.folder, workspace.folder / "tiny")
@@ -563,5 +575,5 @@ def test_a_line_of_the_catalog_samples_a_model(workspace, model):
     assert three.record.facts["draws_reused"] == 4
     assert three.record.facts["engines"][0].startswith("transformers ")
     assert three.record.drops == {"prompt_too_long": 1}
-    assert three.drops["question_id"].to_list() == [question_id(long["question"])]
-    assert workspace.made("paths@1").verdicts["model"].unique().to_list() == ["tiny@1"]
+    assert three.drops["question_id"].to_list() == [question_id(long["question"])]  # type: ignore[index]
+    assert workspace.made("paths@1").verdicts["model"].unique().to_list() == ["tiny@1"]  # type: ignore[index]

@@ -2,7 +2,9 @@
 
 import random
 import re
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,43 +14,43 @@ from hypothesis import strategies as st
 
 from eval.grading.answers import MAX_DIGITS, READINGS, tidy, value
 from eval.grading.grade import is_right, vote_keys
-from eval.grading.rules import PAPER, RULES, STANDARD
+from eval.grading.rules import PAPER, RULES, STANDARD, Mode
 from tests.workspace import CASE_FILES, least_seconds
 
 CASES = yaml.safe_load((CASE_FILES / "answers.yaml").read_text())
 
 
-def read(texts, mode):
+def read(texts: Sequence[str | None], mode: Mode) -> Any:
     return RULES[mode].read_answers(pl.Series(texts, dtype=pl.String))
 
 
-def right(answer, gold, mode, **options):
+def right(answer: str | None, gold: str | None, mode: Mode, **options: Any) -> Any:
     return is_right(pl.Series([answer], dtype=pl.String), pl.Series([gold], dtype=pl.String), RULES[mode], **options)[0]
 
 
 @pytest.mark.parametrize("case", CASES["responses"], ids=lambda case: ascii(case["text"]))
 class TestResponses:
-    def test_standard_mode_reads_what_the_table_says(self, case):
+    def test_standard_mode_reads_what_the_table_says(self, case: dict[str, Any]) -> None:
         assert read([case["text"]], "standard").row(0) == (case["standard"], case.get("answer_from"))
 
-    def test_paper_mode_reads_what_the_table_says(self, case):
+    def test_paper_mode_reads_what_the_table_says(self, case: dict[str, Any]) -> None:
         assert read([case["text"]], "paper").row(0) == (case["paper"], "hash" if case["paper"] else None)
 
 
 @pytest.mark.parametrize("case", CASES["numbers"], ids=lambda case: ascii(case["text"]))
-def test_a_number_alone_is_read_as_the_table_says(case):
+def test_a_number_alone_is_read_as_the_table_says(case: dict[str, Any]) -> None:
     assert tidy(case["text"]) == case["number"]
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
-def test_a_column_is_read_as_its_responses_are_one_by_one(mode):
+def test_a_column_is_read_as_its_responses_are_one_by_one(mode: Mode) -> None:
     texts = [case["text"] for case in CASES["responses"]]
     texts = [*texts, None, *reversed(texts)]
     assert read(texts, mode).rows() == [row for text in texts for row in read([text], mode).rows()]
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
-def test_no_response_has_no_answer(mode):
+def test_no_response_has_no_answer(mode: Mode) -> None:
     assert read([None], mode).rows() == [(None, None)]
     assert read([], mode).rows() == []
 
@@ -93,12 +95,12 @@ PIECES += [
 ]
 
 
-def texts_of_pieces(n, pieces=PIECES):
+def texts_of_pieces(n: int, pieces: Any = PIECES) -> list[str]:
     dice = random.Random(1319)
     return ["".join(dice.choices(pieces, k=dice.randint(0, 12))) for _ in range(n)]
 
 
-def script_reading(text):
+def script_reading(text: str) -> Any:
     """The reference script's reading, in plain Python."""
     found = re.search(r"#### (\-?[0-9\.\,]+)", text.split("\0")[0])
     answer = found[1].replace(",", "") if found else ""
@@ -109,7 +111,7 @@ def script_reading(text):
     return answer
 
 
-def test_paper_mode_reads_random_texts_as_the_script_does():
+def test_paper_mode_reads_random_texts_as_the_script_does() -> None:
     texts = texts_of_pieces(20_000)
     answers = read(texts, "paper")["answer"].to_list()
     assert answers == [script_reading(text) for text in texts]
@@ -118,12 +120,12 @@ def test_paper_mode_reads_random_texts_as_the_script_does():
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="#0123456789., -\n\0٣－x", max_size=30))
-def test_paper_mode_reads_any_text_as_the_script_does(text):
+def test_paper_mode_reads_any_text_as_the_script_does(text: str) -> None:
     for whole in (text, "#### " + text):
         assert read([whole], "paper")["answer"][0] == script_reading(whole)
 
 
-def plain_reading(text):
+def plain_reading(text: str) -> Any:
     """Standard mode, place by place from the end of the text."""
     for name, announced in (("hash", "####"), ("boxed", r"\\boxed"), ("phrase", "answer")):
         reading = re.compile(READINGS[name].replace(r"(?-u:\b{end-half})", r"\b").replace(r"(?-u:\b)", r"\b"))
@@ -134,7 +136,7 @@ def plain_reading(text):
     return None, None
 
 
-def test_standard_mode_reads_the_last_place_of_the_first_kind_that_has_a_number():
+def test_standard_mode_reads_the_last_place_of_the_first_kind_that_has_a_number() -> None:
     texts = texts_of_pieces(8_000, [piece for piece in PIECES if piece.isascii()])
     found = read(texts, "standard").rows()
     assert found == [plain_reading(text) for text in texts]
@@ -150,7 +152,7 @@ NUMBERS = st.one_of(
 
 @settings(max_examples=200, deadline=None)
 @given(NUMBERS)
-def test_an_answer_equals_itself(answer):
+def test_an_answer_equals_itself(answer: str) -> None:
     assert right(answer, answer, "standard", tolerance=0.0)
     assert right(answer, answer, "standard", tolerance=0.5, strict=True)
     assert not right(answer, answer, "standard", tolerance=0.0, strict=True)
@@ -161,7 +163,7 @@ def test_an_answer_equals_itself(answer):
 
 @settings(max_examples=300, deadline=None)
 @given(NUMBERS, NUMBERS, st.sampled_from([0.0, 0.1, 1e-4, 3.0, 1e6]), st.booleans())
-def test_standard_mode_compares_exact_fractions(answer, gold, tolerance, strict):
+def test_standard_mode_compares_exact_fractions(answer: str, gold: str, tolerance: float, strict: bool) -> None:
     difference, margin = abs(Fraction(answer) - Fraction(gold)), Fraction(str(tolerance))
     expected = difference < margin if strict else difference <= margin
     assert right(answer, gold, "standard", tolerance=tolerance, strict=strict) is expected
@@ -181,12 +183,14 @@ def test_standard_mode_compares_exact_fractions(answer, gold, tolerance, strict)
         ("9007199254740993", "9007199254740992", 0.0, False, False),  # equal as doubles
     ],
 )
-def test_a_difference_may_be_the_tolerance_or_must_stay_below_it(answer, gold, tolerance, lax, strict):
+def test_a_difference_may_be_the_tolerance_or_must_stay_below_it(
+    answer: str | None, gold: str | None, tolerance: float, lax: bool, strict: bool
+) -> None:
     assert right(answer, gold, "standard", tolerance=tolerance) is lax
     assert right(answer, gold, "standard", tolerance=tolerance, strict=True) is strict
 
 
-def test_paper_mode_compares_doubles():
+def test_paper_mode_compares_doubles() -> None:
     assert right("9007199254740993", "9007199254740992", "paper", tolerance=0.0)
     assert right("10.", "10.0", "paper", tolerance=0.0)
     assert not right("0.3", "0.30000000000000004", "paper", tolerance=0.0)
@@ -194,14 +198,14 @@ def test_paper_mode_compares_doubles():
     assert not right("0.0001", "0", "paper", tolerance=1e-4, strict=True)
 
 
-def test_infinite_doubles_are_equal_in_rejection_and_differ_in_evals():
+def test_infinite_doubles_are_equal_in_rejection_and_differ_in_evals() -> None:
     huge = "9" * 400
     assert right(huge, huge, "paper", tolerance=0.0)
     assert not right(huge, huge, "paper", tolerance=1e-4, strict=True)  # their difference is not a number
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
-def test_no_answer_is_wrong_and_the_order_is_kept(mode):
+def test_no_answer_is_wrong_and_the_order_is_kept(mode: Mode) -> None:
     answers, gold = pl.Series(["1", None, "2", "1", "x", None]), pl.Series(["1", "1", "3", "2", "1", None])
     assert is_right(answers, gold, RULES[mode], tolerance=0.0).to_list() == [True, False, False, False, False, False]
     assert is_right(answers, gold, RULES[mode], tolerance=1.0).to_list() == [True, False, True, True, False, False]
@@ -209,31 +213,31 @@ def test_no_answer_is_wrong_and_the_order_is_kept(mode):
 
 @settings(max_examples=200, deadline=None)
 @given(st.fractions(min_value=0, max_denominator=200), st.integers(0, 50))
-def test_a_fraction_a_mixed_number_and_latex_have_one_value(fraction, whole):
+def test_a_fraction_a_mixed_number_and_latex_have_one_value(fraction: Any, whole: Any) -> None:
     top, bottom = fraction.as_integer_ratio()
-    assert value(tidy(f"{top}/{bottom}")) == fraction
-    assert value(tidy(f"\\frac{{{top}}}{{{bottom}}}")) == fraction
-    assert value(tidy(f"-{whole} {top}/{bottom}")) == -(whole + fraction)
+    assert value(tidy(f"{top}/{bottom}")) == fraction  # type: ignore[arg-type]
+    assert value(tidy(f"\\frac{{{top}}}{{{bottom}}}")) == fraction  # type: ignore[arg-type]
+    assert value(tidy(f"-{whole} {top}/{bottom}")) == -(whole + fraction)  # type: ignore[arg-type]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(-(10**12), 10**12))
-def test_currency_thousands_signs_and_digits_do_not_change_a_number(n):
+def test_currency_thousands_signs_and_digits_do_not_change_a_number(n: int) -> None:
     marked = f"{'−' if n < 0 else ''}$ {abs(n):,}.00 %"
     foreign = str(n).translate(str.maketrans("0123456789-", "٠١٢٣٤٥٦٧٨٩−"))
-    assert value(tidy(marked)) == value(tidy(foreign)) == value(tidy(f"{n:,}".replace(",", "\u202f"))) == n
+    assert value(tidy(marked)) == value(tidy(foreign)) == value(tidy(f"{n:,}".replace(",", "\u202f"))) == n  # type: ignore[arg-type]
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=30) | st.text(alphabet="0123456789.,/ -−$%\\frac{}½²①٣", max_size=30))
-def test_what_the_normaliser_returns_has_a_value_and_stays_as_it_is(text):
+def test_what_the_normaliser_returns_has_a_value_and_stays_as_it_is(text: str) -> None:
     answer = tidy(text)
     if answer is not None:
         assert value(answer) is not None
         assert tidy(answer) == answer
 
 
-def test_an_answer_of_too_many_digits_is_none():
+def test_an_answer_of_too_many_digits_is_none() -> None:
     assert tidy("9" * MAX_DIGITS) == "9" * MAX_DIGITS
     assert tidy("9" * (MAX_DIGITS + 1)) is None
     assert value("9" * (MAX_DIGITS + 1)) is None
@@ -241,7 +245,7 @@ def test_an_answer_of_too_many_digits_is_none():
     assert read(["#### " + "9" * 5_000], "paper").row(0) == ("9" * 5_000, "hash")
 
 
-def test_paper_mode_votes_for_texts_and_standard_mode_for_values():
+def test_paper_mode_votes_for_texts_and_standard_mode_for_values() -> None:
     answers = pl.Series(["10", "10.", "10.0", None, "1/2", ".5", "1/3"])
     assert vote_keys(answers, PAPER).to_list() == answers.to_list()
     assert vote_keys(answers, STANDARD).to_list() == ["10", "10", "10", None, "0.5", "0.5", "1/3"]
@@ -249,7 +253,7 @@ def test_paper_mode_votes_for_texts_and_standard_mode_for_values():
 
 @settings(max_examples=200, deadline=None)
 @given(NUMBERS, NUMBERS)
-def test_two_answers_have_one_vote_if_they_have_one_value(a, b):
+def test_two_answers_have_one_vote_if_they_have_one_value(a: int, b: int) -> None:
     one, other = vote_keys(pl.Series([a, b]), STANDARD)
     assert (one == other) is (Fraction(a) == Fraction(b))
 
@@ -277,10 +281,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_response_takes_long(name, mode):
+def test_no_response_takes_long(name: str, mode: Mode) -> None:
     text = pl.Series([HOSTILE[name]])
 
-    def grade():
+    def grade() -> None:
         is_right(RULES[mode].read_answers(text)["answer"], pl.Series(["1"]), RULES[mode], tolerance=0.0)
 
     assert least_seconds(grade) < 1.0  # benchmarks/hostile.py holds the real bound

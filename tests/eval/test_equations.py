@@ -6,10 +6,12 @@ import math
 import random
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import pytest
-import sympy
+import sympy  # type: ignore[import-untyped]
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from eval.grading.equations import MATH, MAX_LENGTH, CanonicalForms, _Parser, pa
 from tests.workspace import CASE_FILES, least_seconds
 
 
-def case_text(case):
+def case_text(case: dict[str, Any]) -> Any:
     """The text of a case; long ones are written as what is repeated before and after it."""
     (before, n), (after, m) = case.get("repeat", ("", 0)), case.get("then", ("", 0))
     return before * n + case["text"] + after * m + case.get("end", "")
@@ -27,13 +29,13 @@ def case_text(case):
 CASES = yaml.safe_load((CASE_FILES / "equations.yaml").read_text())
 
 
-def python_value(expression):
+def python_value(expression: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return builtins.eval(expression, {})  # noqa: S307 - reviewed or generated arithmetic, in tests alone
 
 
-def python_says(equation):
+def python_says(equation: str) -> bool:
     """What the paper's script checks: eval(left), float(right), a difference below 1e-3."""
     left, equals, rest = equation.partition("=")
     try:
@@ -44,17 +46,17 @@ def python_says(equation):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: ascii(case_text(case)[:40]))
 class TestTable:
-    def test_paper_mode_says_what_the_table_says(self, case):
+    def test_paper_mode_says_what_the_table_says(self, case: dict[str, Any]) -> None:
         assert passes_paper(case_text(case)) is case["paper"]
 
-    def test_standard_mode_says_what_the_table_says(self, case):
+    def test_standard_mode_says_what_the_table_says(self, case: dict[str, Any]) -> None:
         assert read_standard(case_text(case)).holds is case["standard"]
 
-    def test_the_canonical_form_is_the_one_in_the_table(self, case):
+    def test_the_canonical_form_is_the_one_in_the_table(self, case: dict[str, Any]) -> None:
         if "canonical" in case:
             assert read_standard(case_text(case)).canonical == case["canonical"]
 
-    def test_every_difference_from_python_is_in_the_table(self, case):
+    def test_every_difference_from_python_is_in_the_table(self, case: dict[str, Any]) -> None:
         if not case.get("python_not_run"):
             assert python_says(case_text(case)) is case.get("python", case["paper"])
             assert ("why" in case) == ("python" in case), "a known difference has a reason"
@@ -75,7 +77,7 @@ INNER_SPACES = st.sampled_from(["", "", " ", "\n", "# x)\n ", "\n\n\t", "\r\n"])
 OPERATORS = st.sampled_from(["+", "-", "*", "/", "//", "%", "^", "&", "|", "**"])
 
 
-def larger(expressions):
+def larger(expressions: Any) -> Any:
     powers = st.sampled_from(["0", "1", "2", "3", "-1", "~1", ".5", "2.0", "-3", "1**2"])
     return st.one_of(
         st.builds("{0}{3}{1}{4}{2}".format, expressions, OPERATORS.filter(lambda o: o != "**"), expressions, SPACES, SPACES),
@@ -91,7 +93,7 @@ EXPRESSIONS = st.recursive(NUMBERS, larger, max_leaves=7)
 
 @settings(max_examples=1500, deadline=None)
 @given(EXPRESSIONS, st.sampled_from([0, 0, 0.0009, -0.0011, 1]), st.sampled_from(["", " ", "\n", "\n# x", "\n "]))
-def test_paper_mode_says_of_any_expression_what_python_says(expression, off, end):
+def test_paper_mode_says_of_any_expression_what_python_says(expression: str, off: int, end: str) -> None:
     try:
         value = python_value(expression)
     except Exception:
@@ -109,7 +111,7 @@ def test_paper_mode_says_of_any_expression_what_python_says(expression, off, end
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="0123456789.eE_+- \t\nnaifINF٣５,xj$", max_size=12))
-def test_paper_mode_reads_the_right_side_as_float_does(right):
+def test_paper_mode_reads_the_right_side_as_float_does(right: str) -> None:
     for left in ("0", "3", "35"):
         assert passes_paper(f"{left}={right}") is python_says(f"{left}={right}")
 
@@ -118,7 +120,7 @@ SOUP = "0123456789.eE_xob+-*/%^&|~()=# \t\n\f\\,$"
 PIECES = ["1", "2", "0", "1.5", "(", ")", "+", "-", "*", "/", "%", " ", "\n", "\t", "\f", "\\\n", "#", "# x\n", "\r", "~", "="]
 
 
-def soups(n):
+def soups(n: int) -> Iterator[str]:
     dice = random.Random(20230803)
     for i in range(n):
         if i % 2:
@@ -127,7 +129,7 @@ def soups(n):
             yield "".join(dice.choices(PIECES, k=dice.randint(1, 9)))
 
 
-def test_paper_mode_says_of_any_soup_of_characters_what_python_says():
+def test_paper_mode_says_of_any_soup_of_characters_what_python_says() -> None:
     passed = 0
     for soup in soups(60_000):
         if "**" in soup:  # a random power may take Python longer than a test has
@@ -158,7 +160,7 @@ TREES = st.recursive(
 RANK = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 
 
-def as_text(tree, least=0):
+def as_text(tree: Any, least: float = 0) -> Any:
     """The tree as text with no more parentheses than it needs."""
     match tree:
         case str():
@@ -175,7 +177,7 @@ def as_text(tree, least=0):
     return f"({text})" if rank < least else text
 
 
-def as_sympy(tree, leaf=lambda text: sympy.Rational(text.replace(",", ""))):
+def as_sympy(tree: Any, leaf: Any = lambda text: sympy.Rational(text.replace(",", ""))) -> Any:
     match tree:
         case str():
             return leaf(tree)
@@ -195,11 +197,11 @@ def as_sympy(tree, leaf=lambda text: sympy.Rational(text.replace(",", ""))):
             return as_sympy(x, leaf) ** as_sympy(y, leaf)
 
 
-def form_of(tree):
+def form_of(tree: Any) -> Any:
     return _Parser(as_text(tree), MATH, CanonicalForms()).parse()
 
 
-def turned(tree, dice):
+def turned(tree: Any, dice: random.Random) -> Any:
     """The tree with some operands of + and * in the other order."""
     if isinstance(tree, str):
         return tree
@@ -212,7 +214,7 @@ def turned(tree, dice):
 
 @settings(max_examples=600, deadline=None)
 @given(TREES)
-def test_the_exact_value_is_the_one_sympy_finds(tree):
+def test_the_exact_value_is_the_one_sympy_finds(tree: Any) -> None:
     value, expected = form_of(tree).value, as_sympy(tree)
     if value is None:
         assert not expected.is_finite or any(not as_sympy(part).is_finite for part in parts(tree))
@@ -220,7 +222,7 @@ def test_the_exact_value_is_the_one_sympy_finds(tree):
         assert sympy.Rational(value.numerator, value.denominator) == expected
 
 
-def parts(tree):
+def parts(tree: Any) -> Iterator[Any]:
     yield tree
     for part in () if isinstance(tree, str) else tree[1:]:
         yield from parts(part)
@@ -228,11 +230,11 @@ def parts(tree):
 
 @settings(max_examples=400, deadline=None)
 @given(TREES, st.randoms(use_true_random=False))
-def test_the_order_of_operands_does_not_change_the_canonical_form(tree, dice):
+def test_the_order_of_operands_does_not_change_the_canonical_form(tree: Any, dice: random.Random) -> None:
     assert form_of(turned(tree, dice)).text() == form_of(tree).text()
 
 
-def all_trees(leaves, size):
+def all_trees(leaves: Any, size: int) -> Iterator[Any]:
     """Every tree of `size` leaves over + - * / **."""
     if size == 1:
         yield from leaves
@@ -241,7 +243,7 @@ def all_trees(leaves, size):
             yield from ((operator, x, y) for operator in ("+", "-", "*", "/", "**"))
 
 
-def test_expressions_with_one_canonical_form_are_equal_whatever_the_numbers():
+def test_expressions_with_one_canonical_form_are_equal_whatever_the_numbers() -> None:
     symbols = {"2": sympy.Symbol("a", positive=True), "7": sympy.Symbol("b", positive=True)}
     signed = [*symbols, *(("-", leaf) for leaf in symbols)]
     trees = [*all_trees(symbols, 2), *all_trees(signed, 3), *all_trees(symbols, 4)]
@@ -257,11 +259,11 @@ def test_expressions_with_one_canonical_form_are_equal_whatever_the_numbers():
 
 @settings(max_examples=300, deadline=None)
 @given(st.fractions(max_denominator=3000) | st.decimals(allow_nan=False, allow_infinity=False, places=9).map(Fraction))
-def test_a_written_value_reads_back_as_itself(value):
+def test_a_written_value_reads_back_as_itself(value: Fraction) -> None:
     assert Fraction(written(value)) == value
 
 
-def test_a_value_is_written_in_one_way():
+def test_a_value_is_written_in_one_way() -> None:
     assert [written(Fraction(text)) for text in ("0.20", "7", "-3.0", "1/3", "-1/8", "1e-3", "25e1", "-2/6")] == [
         "0.2", "7", "-3", "1/3", "-0.125", "0.001", "250", "-1/3",
     ]  # fmt: skip
@@ -302,19 +304,19 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_equation_takes_long(name):
+def test_no_equation_takes_long(name: str) -> None:
     for read in (passes_paper, read_standard):
-        assert least_seconds(lambda read=read: read(HOSTILE[name]), 2) < 1.0  # benchmarks/hostile.py holds the real bound
+        assert least_seconds(lambda read=read: read(HOSTILE[name]), 2) < 1.0  # type: ignore[misc]  # benchmarks/hostile.py holds the real bound
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=60) | st.text(alphabet=SOUP + "$€,x×÷−()[]%²½٣", max_size=60))
-def test_any_text_gets_a_verdict(text):
+def test_any_text_gets_a_verdict(text: str) -> None:
     assert passes_paper(text) in (True, False)
     assert isinstance(read_standard(text).canonical, str)
 
 
-def test_an_equation_above_the_limit_does_not_hold_and_keeps_its_text():
+def test_an_equation_above_the_limit_does_not_hold_and_keeps_its_text() -> None:
     equation = "1 + " * (MAX_LENGTH // 2) + "1 = 501"
     assert read_standard(equation) == (False, equation.replace(" ", ""))
 
@@ -326,8 +328,10 @@ def test_an_equation_above_the_limit_does_not_hold_and_keeps_its_text():
     st.integers(0, 10**15 - 1) | st.integers(0, 60),
     st.sampled_from([-1, 0, 1]),
 )
-def test_an_equation_of_whole_numbers_reads_the_same_with_parentheses_around_its_sides(a, operator, b, off):
-    exact = {"+": a + b, "-": a - b, "*": a * b, "/": Fraction(a, b) if b else Fraction(0)}[operator]
+def test_an_equation_of_whole_numbers_reads_the_same_with_parentheses_around_its_sides(
+    a: int, operator: str, b: int, off: int
+) -> None:
+    exact: Any = {"+": a + b, "-": a - b, "*": a * b, "/": Fraction(a, b) if b else Fraction(0)}[operator]
     c = abs(math.floor(exact) + off)
     # Parentheses change nothing, but send the equation through the parser instead of the short cut.
     short, parsed = f"{a}{operator} {b} ={c}", f"({a}{operator} {b}) ={c}"

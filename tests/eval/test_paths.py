@@ -3,6 +3,7 @@
 import random
 import re
 from collections import defaultdict
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,57 +12,57 @@ from hypothesis import strategies as st
 
 from eval.grading.equations import passes_paper, read_standard
 from eval.grading.paths import MAX_READ, count_paths, read_paths
-from eval.grading.rules import RULES
+from eval.grading.rules import RULES, Mode
 from registry.rows import PATH_STATS
 from tests.workspace import least_seconds
 
 BAKER = "48/2 = <<48/2=24>>24 in May, 48+24 = <<48+24=72>>72 together.\n#### 72"
 
 
-def read(text, mode="standard"):
+def read(text: str | None, mode: Mode = "standard") -> Any:
     return read_paths(pl.Series([text], dtype=pl.String), RULES[mode]).row(0, named=True)
 
 
-def path(text, mode="standard"):
+def path(text: str, mode: Mode = "standard") -> Any:
     return read(text, mode)["path"]
 
 
-def canonical(text, mode="standard"):
+def canonical(text: str, mode: Mode = "standard") -> Any:
     return read(text, mode)["path_canonical"]
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
-def test_the_path_is_the_equations_in_their_order(mode):
+def test_the_path_is_the_equations_in_their_order(mode: Mode) -> None:
     assert read(BAKER, mode) == {"bad_equation": False, "path": "48/2=24|48+24=72", "path_canonical": "24+48=72|48/2=24"}
 
 
-def test_the_order_of_operands_makes_another_path_and_the_same_canonical_path():
+def test_the_order_of_operands_makes_another_path_and_the_same_canonical_path() -> None:
     assert path("<<3+4=7>>") != path("<<4+3=7>>")
     assert canonical("<<3+4=7>>") == canonical("<<4+3=7>>") == canonical("<<4.0 + $3 = 7.00>>")
 
 
-def test_the_order_of_equations_makes_another_path_and_the_same_canonical_path():
+def test_the_order_of_equations_makes_another_path_and_the_same_canonical_path() -> None:
     assert path("<<1+1=2>><<3+4=7>>") != path("<<3+4=7>><<1+1=2>>")
     assert canonical("<<1+1=2>><<3+4=7>>") == canonical("<<3+4=7>><<1+1=2>>")
 
 
-def test_an_equation_written_twice_counts_once_in_the_canonical_path():
+def test_an_equation_written_twice_counts_once_in_the_canonical_path() -> None:
     assert path("<<1+1=2>><<1+1=2>>") == "1+1=2|1+1=2"
     assert canonical("<<1+1=2>><<1+1=2>>") == canonical("<<1+1=2>>")
 
 
-def test_other_calculations_make_another_canonical_path():
+def test_other_calculations_make_another_canonical_path() -> None:
     assert canonical("<<12*5=60>>") != canonical("<<6*10=60>>")
     assert canonical("<<12*5=60>>") != canonical("<<12*5=60>><<60/2=30>>")
     assert canonical("<<9-4=5>>") != canonical("<<4-9=-5>>")
 
 
-def test_only_the_space_character_is_taken_out_of_the_path():
+def test_only_the_space_character_is_taken_out_of_the_path() -> None:
     assert path("<<1 +\t1\n= 2>>") == "1+\t1\n=2"
     assert canonical("<<1 +\t1\n= 2>>") == "1+1=2"
 
 
-def test_an_annotation_may_hold_anything_but_its_end():
+def test_an_annotation_may_hold_anything_but_its_end() -> None:
     assert path("<<a<<b>> <<>> <<c>d>> <<e>>") == "a<<b||e"
     assert path("<<1+1=2>", "paper") == ""
 
@@ -79,17 +80,17 @@ def test_an_annotation_may_hold_anything_but_its_end():
         ("", False, False),
     ],
 )
-def test_one_equation_that_fails_makes_the_response_bad(text, standard, paper):
+def test_one_equation_that_fails_makes_the_response_bad(text: str, standard: Any, paper: Any) -> None:
     assert read(text, "standard")["bad_equation"] is standard
     assert read(text, "paper")["bad_equation"] is paper
 
 
-def test_without_equations_paper_mode_has_an_empty_path_and_standard_mode_none():
+def test_without_equations_paper_mode_has_an_empty_path_and_standard_mode_none() -> None:
     assert read("seven", "paper") == {"bad_equation": False, "path": "", "path_canonical": ""}
     assert read("seven", "standard") == {"bad_equation": False, "path": None, "path_canonical": None}
 
 
-def test_a_missing_response_has_no_path_in_standard_mode():
+def test_a_missing_response_has_no_path_in_standard_mode() -> None:
     assert read(None) == {"bad_equation": False, "path": None, "path_canonical": None}
 
 
@@ -117,18 +118,18 @@ def test_a_missing_response_has_no_path_in_standard_mode():
         ("2 +\n2 = 4", None),
     ],
 )
-def test_plain_equations_make_the_path_of_a_response_without_annotations(text, expected):
+def test_plain_equations_make_the_path_of_a_response_without_annotations(text: str, expected: Any) -> None:
     assert path(text) == expected
     assert path(text, "paper") == ""
     assert read(text)["bad_equation"] is False
 
 
-def test_plain_and_annotated_equations_have_one_canonical_path():
+def test_plain_and_annotated_equations_have_one_canonical_path() -> None:
     assert canonical("$48 / 2 clips = $24 and 24 + 48 = 72.0") == canonical(BAKER)
     assert canonical("3 \\times 4 = 12") == canonical("3 x 4 = 12") == canonical("<<4*3=12>>")
 
 
-def test_plain_equations_are_not_read_beside_annotated_ones():
+def test_plain_equations_are_not_read_beside_annotated_ones() -> None:
     assert path("1+1=2, 3+4 = <<3+4=7>>7") == "3+4=7"
     assert path("1+1=2 <<>>") == ""
 
@@ -155,13 +156,13 @@ PIECES = [
 ]
 
 
-def random_texts(n):
+def random_texts(n: int) -> list[str]:
     dice = random.Random(7473)
     return ["".join(dice.choices(PIECES, weights=[6, 6] + [2] * 16, k=dice.randint(0, 14))) for _ in range(n)]
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
-def test_annotated_paths_are_those_of_a_plain_reading(mode):
+def test_annotated_paths_are_those_of_a_plain_reading(mode: Mode) -> None:
     texts = random_texts(8_000)
     for text, row in zip(texts, read_paths(pl.Series(texts), RULES[mode]).iter_rows(named=True), strict=True):
         equations = re.findall(r"<<([^>]*)>>", text)
@@ -176,13 +177,13 @@ def test_annotated_paths_are_those_of_a_plain_reading(mode):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["48/2=24", "12*5=60", "1+1=2", "60-24=36"]), min_size=1), st.randoms(use_true_random=False))
-def test_shuffled_equations_have_one_canonical_path(equations, dice):
+def test_shuffled_equations_have_one_canonical_path(equations: list[str], dice: random.Random) -> None:
     shuffled = dice.sample(equations, len(equations))
     annotated = ["".join(f"<<{equation}>>" for equation in order) for order in (equations, shuffled)]
     assert canonical(annotated[0]) == canonical(annotated[1]) == canonical(", ".join(equations))
 
 
-def test_more_equations_than_anyone_writes_are_not_read():
+def test_more_equations_than_anyone_writes_are_not_read() -> None:
     within = "".join(f"<<{n}+1={n + 1}>>" for n in range(10, 10 + MAX_READ // 10))
     assert read(within, "paper")["bad_equation"] is False
     beyond = within + "".join(f"<<{n}+1={n + 1}>>" for n in range(10_000, 10_000 + MAX_READ // 10))
@@ -193,7 +194,7 @@ def test_more_equations_than_anyone_writes_are_not_read():
     assert read(plain) == {"bad_equation": False, "path": raw, "path_canonical": raw}
 
 
-def test_an_equation_repeated_without_end_is_read_once():
+def test_an_equation_repeated_without_end_is_read_once() -> None:
     assert read("<<1+1=2>>" * 10_000, "paper")["bad_equation"] is False
     assert canonical("<<1+1=2>>" * 10_000) == canonical("1+1=2. " * 10_000) == "1+1=2"
 
@@ -225,21 +226,21 @@ HOSTILE = {
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_response_takes_long(name, mode):
+def test_no_response_takes_long(name: str, mode: Mode) -> None:
     text = pl.Series([HOSTILE[name]])
     assert least_seconds(lambda: read_paths(text, RULES[mode])) < 1.0  # benchmarks/hostile.py holds the real bound
 
 
-def human(*rows):
+def human(*rows: Any) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"question_id": pl.String, "path": pl.String, "path_canonical": pl.String}, orient="row")
 
 
-def verdicts(*rows):
+def verdicts(*rows: Any) -> pl.DataFrame:
     columns = {"question_id": pl.String, "right_answer": pl.Boolean, "bad_equation": pl.Boolean, "verdict": pl.String}
     return pl.DataFrame(rows, schema={**columns, "path": pl.String, "path_canonical": pl.String}, orient="row")
 
 
-def test_paths_are_counted_among_right_answers_with_sound_equations():
+def test_paths_are_counted_among_right_answers_with_sound_equations() -> None:
     counted = count_paths(
         verdicts(
             ("q1", True, False, "kept", "3+4=7", "3+4=7"),
@@ -260,7 +261,7 @@ def test_paths_are_counted_among_right_answers_with_sound_equations():
     ]
 
 
-def test_the_human_path_is_counted_beside_the_sampled_ones():
+def test_the_human_path_is_counted_beside_the_sampled_ones() -> None:
     sampled = verdicts(("q", True, False, "kept", "3+4=7", "3+4=7"))
     assert count_paths(sampled, human(("q", "4+3=7", "3+4=7"))).row(0)[4:8] == (1, 1, 2, 1)
     assert count_paths(sampled, human(("q", "5+2=7", "2+5=7"))).row(0)[4:8] == (1, 1, 2, 2)
@@ -272,7 +273,7 @@ ROWS = st.lists(st.tuples(st.sampled_from("pqr"), st.booleans(), st.booleans(), 
 
 @settings(max_examples=150, deadline=None)
 @given(ROWS, st.lists(PATHS, min_size=3, max_size=3))
-def test_the_counts_are_those_of_a_plain_count(rows, human_paths):
+def test_the_counts_are_those_of_a_plain_count(rows: Any, human_paths: Any) -> None:
     expected = []
     for question, own in zip("pqr", human_paths, strict=True):
         mine = [row for row in rows if row[0] == question]
@@ -286,7 +287,7 @@ def test_the_counts_are_those_of_a_plain_count(rows, human_paths):
     assert counted.rows() == expected
 
 
-def test_equal_texts_get_equal_rows_wherever_they_stand():
+def test_equal_texts_get_equal_rows_wherever_they_stand() -> None:
     texts = random_texts(300)
     rows = defaultdict(set)
     for mode in ("standard", "paper"):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -75,9 +76,9 @@ def api(hub: Hub, waits: list[float]) -> HfApi:
     return HfApi()
 
 
-def push(api: HfApi, files: dict[str, bytes] = FILES, **options: object) -> str:
+def push(api: HfApi, files: dict[str, bytes] = FILES, **options: Any) -> str:
     adds = [Add(path, data) for path, data in files.items()]
-    return api.create_commit(REPO, adds, commit_message="Add files", repo_type="dataset", **options).oid
+    return api.create_commit(REPO, adds, commit_message="Add files", repo_type="dataset", **options).oid  # type: ignore[no-any-return]
 
 
 def ask(hub: Hub, method: str, path: str, body: object = None, token: str = TOKEN, **headers: str) -> tuple[int, str]:
@@ -91,7 +92,7 @@ def ask(hub: Hub, method: str, path: str, body: object = None, token: str = TOKE
     return answer.status, text
 
 
-def commit_lines(*lines: dict[str, object]) -> bytes:
+def commit_lines(*lines: dict[str, Any]) -> bytes:
     header = {"key": "header", "value": {"summary": "By hand"}}
     return b"".join(json.dumps(line).encode() + b"\n" for line in [header, *lines])
 
@@ -99,7 +100,7 @@ def commit_lines(*lines: dict[str, object]) -> bytes:
 # -- repositories and who may use them -------------------------------------------------------------------------------------
 
 
-def test_a_new_repository_is_there_once_and_private_only_if_asked(hub, waits):
+def test_a_new_repository_is_there_once_and_private_only_if_asked(hub: Hub, waits: list[float]) -> None:
     api = HfApi()
     assert api.create_repo(REPO, repo_type="dataset", private=True).repo_id == REPO
     with pytest.raises(HfHubHTTPError, match="already created"):
@@ -115,8 +116,8 @@ def test_a_new_repository_is_there_once_and_private_only_if_asked(hub, waits):
     assert whoami()["name"] == "someone"
 
 
-def test_a_private_repository_is_not_found_without_the_right_token(hub, api):
-    hub.users |= {"other": User("other"), "reader": User("someone", writes=False)}
+def test_a_private_repository_is_not_found_without_the_right_token(hub: Hub, api: HfApi) -> None:
+    hub.users |= {"other": User("other"), "reader": User("someone", writes=False)}  # type: ignore[operator]
     hub.repo(REPO).private = True
     for token in (False, "other"):
         with pytest.raises(RepositoryNotFoundError):
@@ -132,7 +133,7 @@ def test_a_private_repository_is_not_found_without_the_right_token(hub, api):
         push(HfApi(token=False))
 
 
-def test_what_is_not_there_has_a_name_of_its_own(api):
+def test_what_is_not_there_has_a_name_of_its_own(api: HfApi) -> None:
     with pytest.raises(RepositoryNotFoundError):
         api.dataset_info("someone/other")
     with pytest.raises(RevisionNotFoundError):
@@ -150,14 +151,14 @@ def test_what_is_not_there_has_a_name_of_its_own(api):
 # -- commits and references ------------------------------------------------------------------------------------------------
 
 
-def test_a_commit_holds_its_files_and_large_or_binary_ones_are_lfs_objects(hub, api):
+def test_a_commit_holds_its_files_and_large_or_binary_ones_are_lfs_objects(hub: Hub, api: HfApi) -> None:
     commit = push(api)
     assert hub.repo(REPO).head == commit
     assert hub.repo(REPO).files().items() >= FILES.items()
     found = api.dataset_info(REPO, files_metadata=True)
     assert found.sha == commit
-    assert {s.rfilename: s.size for s in found.siblings} == {path: len(data) for path, data in hub.repo(REPO).files().items()}
-    lfs = {s.rfilename for s in found.siblings if s.lfs}
+    assert {s.rfilename: s.size for s in found.siblings} == {path: len(data) for path, data in hub.repo(REPO).files().items()}  # type: ignore[union-attr]
+    lfs = {s.rfilename for s in found.siblings if s.lfs}  # type: ignore[union-attr]
     assert lfs == {path for path in FILES if path.endswith(".parquet")}
     assert hub.count("PUT /lfs/*") == 2
     history = api.list_repo_commits(REPO, repo_type="dataset")
@@ -165,7 +166,7 @@ def test_a_commit_holds_its_files_and_large_or_binary_ones_are_lfs_objects(hub, 
     assert history[0].commit_id == commit
 
 
-def test_what_did_not_change_is_not_sent_again(hub, api):
+def test_what_did_not_change_is_not_sent_again(hub: Hub, api: HfApi) -> None:
     first = push(api)
     assert push(api) == first
     assert hub.count("PUT /lfs/*") == 2
@@ -178,7 +179,7 @@ def test_what_did_not_change_is_not_sent_again(hub, api):
     assert hub.repo(REPO).files()["copy.parquet"] == ONE
 
 
-def test_a_stale_parent_is_refused(hub, api):
+def test_a_stale_parent_is_refused(hub: Hub, api: HfApi) -> None:
     start = hub.repo(REPO).head
     push(api, {"a.txt": b"a"}, parent_commit=start)
     with pytest.raises(HfHubHTTPError, match="A commit has happened since") as refused:
@@ -187,13 +188,13 @@ def test_a_stale_parent_is_refused(hub, api):
     assert "b.txt" not in hub.repo(REPO).files()
 
 
-def test_files_and_folders_are_removed(hub, api):
+def test_files_and_folders_are_removed(hub: Hub, api: HfApi) -> None:
     push(api)
     api.create_commit(REPO, [Delete("one/"), Delete("README.md")], commit_message="Remove", repo_type="dataset")
     assert set(hub.repo(REPO).files()) == {".gitattributes", "two/test-00000-of-00001.parquet"}
 
 
-def test_a_tag_stays_where_it_is(hub, api):
+def test_a_tag_stays_where_it_is(hub: Hub, api: HfApi) -> None:
     first, second = push(api), push(api, {"notes.txt": b"new"})
     api.create_tag(REPO, tag="one-v1", revision=first, repo_type="dataset")
     with pytest.raises(HfHubHTTPError, match="Tag reference exists already") as refused:
@@ -220,7 +221,7 @@ def test_a_tag_stays_where_it_is(hub, api):
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../up.txt", "a/../../up.txt", "a//b", ".git/config", ""])
-def test_a_path_that_leads_out_is_refused(hub, api, path):
+def test_a_path_that_leads_out_is_refused(hub: Hub, api: HfApi, path: str | None) -> None:
     body = commit_lines({"key": "file", "value": {"path": path, "content": "", "encoding": "base64"}})
     status, text = ask(hub, "POST", f"/api/datasets/{REPO}/commit/main", body)
     assert status == 400
@@ -228,7 +229,7 @@ def test_a_path_that_leads_out_is_refused(hub, api, path):
     assert len(hub.repo(REPO).commits) == 1
 
 
-def test_bytes_that_are_not_what_they_are_said_to_be_are_refused(hub, api):
+def test_bytes_that_are_not_what_they_are_said_to_be_are_refused(hub: Hub, api: HfApi) -> None:
     oid, at = "a" * 64, f"/lfs/datasets/{REPO}/{'a' * 64}"
     line = {"key": "lfsFile", "value": {"path": "a.bin", "algo": "sha256", "oid": oid, "size": 3}}
     status, text = ask(hub, "POST", f"/api/datasets/{REPO}/commit/main", commit_lines(line))
@@ -243,7 +244,7 @@ def test_bytes_that_are_not_what_they_are_said_to_be_are_refused(hub, api):
     assert (status, "binary" in text) == (400, True)
 
 
-def test_a_name_is_a_file_or_a_folder(hub, api):
+def test_a_name_is_a_file_or_a_folder(hub: Hub, api: HfApi) -> None:
     push(api, {"a": b"file"})
     with pytest.raises(HfHubHTTPError, match="a would be a file and a folder"):
         push(api, {"a/b": b"file"})
@@ -252,7 +253,7 @@ def test_a_name_is_a_file_or_a_folder(hub, api):
 # -- reading ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_tag_is_read_whatever_came_later(hub, api):
+def test_a_tag_is_read_whatever_came_later(hub: Hub, api: HfApi) -> None:
     api.create_tag(REPO, tag="v1", revision=push(api), repo_type="dataset")
     push(api, {"README.md": CARD.replace("# A", "# Another").encode(), "two/test-00000-of-00001.parquet": ONE})
     file = hf_hub_download(REPO, "README.md", repo_type="dataset", revision="v1")
@@ -268,23 +269,23 @@ def test_a_tag_is_read_whatever_came_later(hub, api):
         assert pl.read_parquet(opened).rows() == [(1,), (2,)]
 
 
-def test_listings_come_in_pages(hub, api):
+def test_listings_come_in_pages(hub: Hub, api: HfApi) -> None:
     push(api)
     everything = {*FILES, ".gitattributes", "one", "two"}
     assert {entry.path for entry in api.list_repo_tree(REPO, recursive=True, repo_type="dataset")} == everything
     assert hub.count("GET */tree/*") == 3  # of 2 entries
     top = list(api.list_repo_tree(REPO, repo_type="dataset", expand=True))
     assert {entry.path for entry in top} == {".gitattributes", "README.md", "one", "two"}
-    assert {entry.last_commit.oid for entry in top} == {hub.repo(REPO).head}
+    assert {entry.last_commit.oid for entry in top} == {hub.repo(REPO).head}  # type: ignore[union-attr]
     assert [entry.path for entry in api.list_repo_tree(REPO, "one", repo_type="dataset")] == [
         "one/train-00000-of-00001.parquet"
     ]
     found = api.get_paths_info(REPO, ["two", "two/test-00000-of-00001.parquet", "none"], repo_type="dataset")
     assert [entry.path for entry in found] == ["two", "two/test-00000-of-00001.parquet"]
-    assert found[1].lfs.sha256 == next(iter(o for o, file in hub.repo(REPO).objects.items() if file.data == TWO))
+    assert found[1].lfs.sha256 == next(iter(o for o, file in hub.repo(REPO).objects.items() if file.data == TWO))  # type: ignore[union-attr]
 
 
-def test_a_part_of_a_file_can_be_asked_for(hub, api):
+def test_a_part_of_a_file_can_be_asked_for(hub: Hub, api: HfApi) -> None:
     push(api, {"ten.txt": b"0123456789"})
     url = f"/datasets/{REPO}/resolve/main/ten.txt"
     for part, answer in {
@@ -299,7 +300,7 @@ def test_a_part_of_a_file_can_be_asked_for(hub, api):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_load_dataset_reads_the_configs_of_the_card_at_a_tag(api, streaming):
+def test_load_dataset_reads_the_configs_of_the_card_at_a_tag(api: HfApi, streaming: bool) -> None:
     from datasets import get_dataset_config_names, load_dataset
 
     api.create_tag(REPO, tag="v1", revision=push(api), repo_type="dataset")
@@ -314,7 +315,7 @@ def test_load_dataset_reads_the_configs_of_the_card_at_a_tag(api, streaming):
 # -- the card --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_card_is_loaded_validated_and_pushed(hub, api):
+def test_a_card_is_loaded_validated_and_pushed(hub: Hub, api: HfApi) -> None:
     push(api)
     card = DatasetCard.load(REPO)
     card.validate()
@@ -324,7 +325,7 @@ def test_a_card_is_loaded_validated_and_pushed(hub, api):
     card.data.license = ["mit", "cc-by-4.0"]
     card.push_to_hub(REPO)
     assert b"- cc-by-4.0" in hub.repo(REPO).files()["README.md"]
-    assert api.dataset_info(REPO).card_data.license == ["mit", "cc-by-4.0"]
+    assert api.dataset_info(REPO).card_data.license == ["mit", "cc-by-4.0"]  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=r"Invalid metadata in README\.md"):
         push(api, {"README.md": b"---\nlicense: asdf\n---\n"})
     content = "LS0tCmxpY2Vuc2U6IGFzZGYKLS0tCg=="  # the same, not asked about before
@@ -363,13 +364,13 @@ def test_a_card_is_loaded_validated_and_pushed(hub, api):
         ("a", "The YAML metadata of your README.md is invalid."),
     ],
 )
-def test_the_hub_refuses_metadata_that_the_real_one_refuses(metadata, says):
+def test_the_hub_refuses_metadata_that_the_real_one_refuses(metadata: str, says: str) -> None:
     _, errors, warnings = read_card(f"---\n{metadata}\n---\n")
     assert (says in " ".join(errors)) if says else (errors == [])
     assert warnings == []
 
 
-def test_a_card_without_metadata_or_with_an_unknown_task_is_warned_about(api):
+def test_a_card_without_metadata_or_with_an_unknown_task_is_warned_about(api: HfApi) -> None:
     with pytest.warns(UserWarning, match="empty or missing yaml metadata"):
         push(api, {"README.md": b"# Nothing\n"})
     with pytest.warns(UserWarning, match='"sums" is not in the official list'):
@@ -393,7 +394,9 @@ def test_a_card_without_metadata_or_with_an_unknown_task_is_warned_about(api):
     ],
     ids=lambda value: f"{value.what} {value.on}" if isinstance(value, Fault) else None,
 )
-def test_the_client_tries_again_without_a_real_sleep(hub, api, waits, fault, slept):
+def test_the_client_tries_again_without_a_real_sleep(
+    hub: Hub, api: HfApi, waits: list[float], fault: Fault, slept: list[float]
+) -> None:
     hub.fail(fault)
     push(api)
     assert hub.faults == []
@@ -403,7 +406,7 @@ def test_the_client_tries_again_without_a_real_sleep(hub, api, waits, fault, sle
 
 
 @pytest.mark.parametrize("what", ["429", "500", "503"])
-def test_a_refused_request_does_nothing(hub, api, what):
+def test_a_refused_request_does_nothing(hub: Hub, api: HfApi, what: Any) -> None:
     hub.fail(Fault(what, on="POST */commit/*"))
     with pytest.raises(HfHubHTTPError) as refused:
         push(api)
@@ -412,7 +415,9 @@ def test_a_refused_request_does_nothing(hub, api, what):
 
 
 @pytest.mark.parametrize(("after", "commits"), [(None, 1), (0, 2), (40, 2)])
-def test_a_connection_is_reset_before_a_commit_or_after_some_bytes_of_the_reply(hub, api, after, commits):
+def test_a_connection_is_reset_before_a_commit_or_after_some_bytes_of_the_reply(
+    hub: Hub, api: HfApi, after: Any, commits: int
+) -> None:
     import httpx2
 
     hub.fail(Fault("reset", on="POST */commit/*", after=after))
@@ -421,7 +426,7 @@ def test_a_connection_is_reset_before_a_commit_or_after_some_bytes_of_the_reply(
     assert len(hub.repo(REPO).commits) == commits
 
 
-def test_a_download_that_is_cut_off_is_tried_again(hub, api, waits):
+def test_a_download_that_is_cut_off_is_tried_again(hub: Hub, api: HfApi, waits: list[float]) -> None:
     data = os.urandom(300_000)
     push(api, {"large.bin": data})
     hub.fail(Fault("lost", on="GET */resolve/*", after=200_000))
@@ -430,7 +435,7 @@ def test_a_download_that_is_cut_off_is_tried_again(hub, api, waits):
     assert waits == [1]
 
 
-def test_a_download_that_is_reset_is_not_tried_again_by_the_client(hub, api):
+def test_a_download_that_is_reset_is_not_tried_again_by_the_client(hub: Hub, api: HfApi) -> None:
     import httpx2
 
     push(api, {"a.txt": b"a"})
@@ -441,7 +446,7 @@ def test_a_download_that_is_reset_is_not_tried_again_by_the_client(hub, api):
     assert hub.count("GET */resolve/*") == 1
 
 
-def test_a_lost_reply_hides_a_commit_and_a_tag_that_were_made(hub, api):
+def test_a_lost_reply_hides_a_commit_and_a_tag_that_were_made(hub: Hub, api: HfApi) -> None:
     import httpx2
 
     hub.fail(Fault("lost", on="POST */commit/*"), Fault("lost", on="POST */tag/*"))
@@ -454,7 +459,7 @@ def test_a_lost_reply_hides_a_commit_and_a_tag_that_were_made(hub, api):
     assert [seen.status for seen in hub.requests if seen.fault] == [200, 200]
 
 
-def test_somebody_elses_commit_comes_first(hub, api):
+def test_somebody_elses_commit_comes_first(hub: Hub, api: HfApi) -> None:
     start = hub.repo(REPO).head
     hub.fail(Fault("412", files={"theirs.txt": b"theirs"}))
     with pytest.raises(HfHubHTTPError) as refused:
@@ -465,7 +470,7 @@ def test_somebody_elses_commit_comes_first(hub, api):
     assert hub.repo(REPO).files().items() >= (FILES | {"theirs.txt": b"theirs"}).items()
 
 
-def test_somebody_elses_tag_comes_first_and_points_elsewhere(hub, api):
+def test_somebody_elses_tag_comes_first_and_points_elsewhere(hub: Hub, api: HfApi) -> None:
     commit = push(api)
     hub.fail(Fault("409 tag"))
     with pytest.raises(HfHubHTTPError) as refused:
@@ -475,7 +480,7 @@ def test_somebody_elses_tag_comes_first_and_points_elsewhere(hub, api):
     assert hub.repo(REPO).head == commit
 
 
-def test_wrong_bytes_come_once(hub, api):
+def test_wrong_bytes_come_once(hub: Hub, api: HfApi) -> None:
     push(api)
     hub.fail(Fault("wrong bytes", on="GET */one/*"))
     read = [
@@ -493,7 +498,7 @@ def test_wrong_bytes_come_once(hub, api):
         (Fault("stored wrong", on="POST */commit/*"), "README.md"),
     ],
 )
-def test_what_is_stored_wrong_is_listed_as_if_it_were_right(hub, api, fault, path):
+def test_what_is_stored_wrong_is_listed_as_if_it_were_right(hub: Hub, api: HfApi, fault: Fault, path: str | None) -> None:
     hub.fail(fault)
     push(api)
     stored = hub.repo(REPO).files()
@@ -506,7 +511,7 @@ def test_what_is_stored_wrong_is_listed_as_if_it_were_right(hub, api, fault, pat
     assert hub.repo(REPO).files()[damaged] == FILES[damaged]
 
 
-def test_a_test_is_called_before_a_request_and_decides_whether_it_is_carried_out(hub, api):
+def test_a_test_is_called_before_a_request_and_decides_whether_it_is_carried_out(hub: Hub, api: HfApi) -> None:
     import httpx2
 
     seen = []
@@ -519,7 +524,7 @@ def test_a_test_is_called_before_a_request_and_decides_whether_it_is_carried_out
     assert set(hub.repo(REPO).files()) == {".gitattributes", "a.txt"}
 
 
-def test_a_client_is_killed_at_its_commit(hub, tmp_path):
+def test_a_client_is_killed_at_its_commit(hub: Hub, tmp_path: Path) -> None:
     hub.create(REPO)
     script = "from huggingface_hub import HfApi; HfApi().upload_file(path_or_fileobj=b'a', path_in_repo='a.txt', repo_id='someone/family', repo_type='dataset')"
 
@@ -536,7 +541,7 @@ def test_a_client_is_killed_at_its_commit(hub, tmp_path):
     assert hub.requests[-1].status == 0
 
 
-def test_faults_count_the_requests_they_match_and_come_one_at_a_time(hub, api):
+def test_faults_count_the_requests_they_match_and_come_one_at_a_time(hub: Hub, api: HfApi) -> None:
     hub.fail(Fault("500", at=2, on="GET */refs"), Fault("503", at=3), Fault("429", at=3))
     found = []
     for _ in range(5):
@@ -549,7 +554,7 @@ def test_faults_count_the_requests_they_match_and_come_one_at_a_time(hub, api):
     assert [seen.status for seen in hub.requests] == found
 
 
-def test_a_crash_of_the_hub_fails_the_test():
+def test_a_crash_of_the_hub_fails_the_test() -> None:
     def crash() -> None:
         with running() as hub:
             hub.fail(Fault("call", call=lambda: 1 / 0))
@@ -560,7 +565,7 @@ def test_a_crash_of_the_hub_fails_the_test():
         crash()
 
 
-def test_a_folder_is_served_as_one_commit(tmp_path):
+def test_a_folder_is_served_as_one_commit(tmp_path: Path) -> None:
     (tmp_path / "repo" / "data").mkdir(parents=True)
     (tmp_path / "repo" / "data" / "a.txt").write_text("a")
     with serving("openai/a", "0" * 40, tmp_path / "repo") as hub, pointing_at(hub, tmp_path / "hf", token="any"):

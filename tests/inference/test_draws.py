@@ -9,6 +9,7 @@ import random
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -43,11 +44,11 @@ def fill(store: DrawStore, *batches: pl.DataFrame) -> None:
 
 
 @pytest.fixture
-def store(tmp_path) -> DrawStore:
+def store(tmp_path: Path) -> DrawStore:
     return DrawStore(tmp_path, KEY)
 
 
-def test_what_was_appended_is_read_back(store):
+def test_what_was_appended_is_read_back(store: DrawStore) -> None:
     known = draws(["a", "b"], text="½ \0 and a long text " * 50)
     unknown = draws(["c"]).with_columns(tokens=pl.lit(None, pl.List(pl.Int32)), token_count=pl.lit(None, pl.Int32))
     fill(store, known, unknown)
@@ -56,19 +57,19 @@ def test_what_was_appended_is_read_back(store):
     assert store.read(columns=["text", "draw"]).equals(pl.concat([known, unknown]).select("text", "draw"))
 
 
-def test_only_the_prompts_and_draws_that_are_asked_for_are_read(store):
+def test_only_the_prompts_and_draws_that_are_asked_for_are_read(store: DrawStore) -> None:
     fill(store, *(draws(["a", "b"], draw) for draw in range(3)))
     assert store.read({"b", "z"}, 2).select("prompt", "draw").rows() == [("b", 0), ("b", 1)]
 
 
-def test_reading_creates_nothing(store, tmp_path):
+def test_reading_creates_nothing(store: DrawStore, tmp_path: Path) -> None:
     assert store.read().is_empty()
     assert store.read().columns == PAYLOAD.names
     assert stores(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_record_cut_anywhere_or_changed_anywhere_is_passed_over(store):
+def test_a_record_cut_anywhere_or_changed_anywhere_is_passed_over(store: DrawStore) -> None:
     fill(store, draws(["a"], text="first"), draws(["b"], text="second"))
     [segment] = store.folder.glob("*.seg")
     whole = segment.read_bytes()
@@ -82,7 +83,7 @@ def test_a_record_cut_anywhere_or_changed_anywhere_is_passed_over(store):
         assert store.read()["prompt"].to_list() == ["a"]
 
 
-def test_segments_after_a_torn_or_empty_one_are_read(store):
+def test_segments_after_a_torn_or_empty_one_are_read(store: DrawStore) -> None:
     for prompt in "abc":
         fill(store, draws([prompt]))
     first, second, _ = sorted(store.folder.glob("*.seg"))
@@ -94,7 +95,7 @@ def test_segments_after_a_torn_or_empty_one_are_read(store):
     assert len(list(store.folder.glob("*.seg"))) == 4
 
 
-def test_of_two_copies_the_one_that_was_written_first_counts(store):
+def test_of_two_copies_the_one_that_was_written_first_counts(store: DrawStore) -> None:
     with store.writer() as late, store.writer() as early:
         late.append(draws(["c"]))  # the lower segment
         early.append(draws(["b"], text="early"))
@@ -104,7 +105,7 @@ def test_of_two_copies_the_one_that_was_written_first_counts(store):
     assert dict(store.read(["a", "b"], columns=["prompt", "text"]).rows()) == {"a": "late", "b": "early"}
 
 
-def test_a_store_may_have_ten_thousand_segments(store):
+def test_a_store_may_have_ten_thousand_segments(store: DrawStore) -> None:
     fill(store, draws(["a"]))
     (store.folder / "0000.seg").rename(store.folder / "9999.seg")
     fill(store, draws(["b"]))
@@ -112,7 +113,7 @@ def test_a_store_may_have_ten_thousand_segments(store):
     assert sorted(store.read()["prompt"]) == ["a", "b"]
 
 
-def test_a_full_disk_takes_nothing_that_was_acknowledged(store, monkeypatch):
+def test_a_full_disk_takes_nothing_that_was_acknowledged(store: DrawStore, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
 
     def nearly_full(handle: int, data: bytes) -> int:
@@ -131,7 +132,7 @@ def test_a_full_disk_takes_nothing_that_was_acknowledged(store, monkeypatch):
     assert store.read()["prompt"].to_list() == ["a", "c"]
 
 
-def test_an_interrupted_append_spoils_nothing_that_follows(store, monkeypatch):
+def test_an_interrupted_append_spoils_nothing_that_follows(store: DrawStore, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
 
     def interrupted(handle: int, data: bytes) -> int:
@@ -150,19 +151,19 @@ def test_an_interrupted_append_spoils_nothing_that_follows(store, monkeypatch):
 @pytest.mark.parametrize(
     "change", [{"content": "d" * 64}, {"temperature": 0.8}, {"top_p": 0.9}, {"max_tokens": 9}, {"stop": ("\n",)}, {"seed": 1}]
 )
-def test_a_key_is_the_models_content_and_how_it_is_sampled(change):
+def test_a_key_is_the_models_content_and_how_it_is_sampled(change: dict[str, Any]) -> None:
     known = {name: getattr(KEY, name) for name in KEY.__dataclass_fields__}
     assert DrawKey(**known | change).hash != KEY.hash
     assert DrawKey(**known | {"model": "renamed@3"}).hash == KEY.hash
 
 
-def test_the_names_of_keys_and_prompts_stay_what_they_are():
+def test_the_names_of_keys_and_prompts_stay_what_they_are() -> None:
     # Stores that exist are found by these: another value here means that every draw would be made again.
     assert KEY.hash == "b1bd11a429cf5455ffa73e7bc4caa257"
     assert prompt_hash([1, 2, 31999]) == "e50d2e43c8cc3e4f"
 
 
-def test_stores_say_what_they_hold(store, tmp_path):
+def test_stores_say_what_they_hold(store: DrawStore, tmp_path: Path) -> None:
     fill(store, draws(["a", "b"]), draws(["a"]))
     [kept] = stores(tmp_path)
     assert (kept.key, kept.draws) == (KEY.hash, 2)
@@ -192,7 +193,7 @@ def append_for_ever(home: Path, writer: int) -> None:
             os.write(acknowledged, struct.pack("<I", batch))
 
 
-def test_writers_that_are_killed_lose_nothing_they_acknowledged(store, tmp_path):
+def test_writers_that_are_killed_lose_nothing_they_acknowledged(store: DrawStore, tmp_path: Path) -> None:
     chance = random.Random(5)
     spawn = multiprocessing.get_context("spawn")  # polars has threads, and a forked child of it hangs
     running: dict[int, multiprocessing.process.BaseProcess] = {}
@@ -224,12 +225,15 @@ def test_writers_that_are_killed_lose_nothing_they_acknowledged(store, tmp_path)
     assert len(by_batch) - batches <= 7  # at most the last one of each was written and not yet acknowledged
 
 
-def test_of_two_writers_the_one_that_wrote_first_counts_even_if_the_other_began_earlier(store, monkeypatch):
+def test_of_two_writers_the_one_that_wrote_first_counts_even_if_the_other_began_earlier(
+    store: DrawStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A writer that is held up between its stamp and its write must not come before one that wrote meanwhile."""
     with store.writer() as slow, store.writer() as quick:
-        held, write = [], os.write
+        held: list[bool] = []
+        write = os.write
 
-        def interrupted(segment, data):
+        def interrupted(segment: int, data: bytes) -> Any:
             if not held:
                 held.append(True)
                 with pytest.raises(BlockingIOError):  # the other one waits for its turn
@@ -243,14 +247,16 @@ def test_of_two_writers_the_one_that_wrote_first_counts_even_if_the_other_began_
     assert store.read()["text"].to_list() == ["slow"]
 
 
-def test_a_clock_that_goes_back_does_not_change_the_order_of_a_writer(store, monkeypatch):
+def test_a_clock_that_goes_back_does_not_change_the_order_of_a_writer(
+    store: DrawStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     times = iter([2_000, 1_000])
     monkeypatch.setattr(time, "time_ns", lambda: next(times))
     fill(store, draws(["a"], text="first"), draws(["a"], text="second"))
     assert store.read()["text"].to_list() == ["first"]
 
 
-def test_one_damaged_record_takes_no_other_with_it(store, caplog):
+def test_one_damaged_record_takes_no_other_with_it(store: DrawStore, caplog: pytest.LogCaptureFixture) -> None:
     fill(store, *(draws([f"p{n}"]) for n in range(50)))
     (segment,) = store.folder.glob("*.seg")
     data = bytearray(segment.read_bytes())

@@ -3,8 +3,11 @@
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,7 @@ from inference.engines.choice import open_engine
 from inference.engines.openai import OpenAIEngine
 from registry.errors import InputError, RemoteError, UsageError
 from registry.maker import Model, Options
-from tests.openai_server import Hangup, drawn, reply, serving
+from tests.openai_server import Body, Hangup, drawn, reply, serving
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 IN_FLIGHT = 8
@@ -21,19 +24,19 @@ SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=24)
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
+def tokenizer() -> Any:
     return tiny_tokenizer(bos=True)
 
 
 @pytest.fixture
-def requests(tokenizer):
+def requests(tokenizer: Any) -> list[Request]:
     """Forty draws: of eight prompts, five each, as the samples builder orders them."""
     prompts = [tuple(tokenizer(f"Tom reads {n} pages a day.").input_ids) for n in range(8)]
     return [Request(place, prompts[place % 8], 2**63 - 1 - place) for place in range(40)]
 
 
 @contextmanager
-def opened(server, tokenizer, **settings):
+def opened(server: Any, tokenizer: Any, **settings: Any) -> Iterator[OpenAIEngine]:
     url = settings.pop("url", server.url if server else None)
     engine = OpenAIEngine(url, ["tiny@1", "tiny"], tokenizer=tokenizer, **{"retries": 0} | settings)
     try:
@@ -42,13 +45,13 @@ def opened(server, tokenizer, **settings):
         engine.close()
 
 
-def drawn_by(engine, requests, sampling=SAMPLING):
+def drawn_by(engine: OpenAIEngine, requests: list[Request], sampling: Sampling = SAMPLING) -> Any:
     done = [completion for batch in engine.complete(requests, sampling) for completion in batch]
     assert len({completion.place for completion in done}) == len(done)
     return {completion.place: completion for completion in done}
 
 
-def test_every_request_is_answered_once_from_its_own_tokens_and_seed(tokenizer, requests):
+def test_every_request_is_answered_once_from_its_own_tokens_and_seed(tokenizer: Any, requests: list[Request]) -> None:
     with serving(lambda body: reply(body, tokenizer)) as server, opened(server, tokenizer) as engine:
         done = drawn_by(engine, requests)
     bodies = {(tuple(body["prompt"]), body["seed"]): body for body in server.bodies}
@@ -63,8 +66,10 @@ def test_every_request_is_answered_once_from_its_own_tokens_and_seed(tokenizer, 
         assert done[request.place].finish_reason == "stop"
 
 
-def test_no_more_requests_are_in_flight_than_asked_for_and_those_of_a_prompt_come_together(tokenizer, requests):
-    def slow(body):
+def test_no_more_requests_are_in_flight_than_asked_for_and_those_of_a_prompt_come_together(
+    tokenizer: Any, requests: list[Request]
+) -> None:
+    def slow(body: Body) -> Any:
         time.sleep(0.02)
         return reply(body, tokenizer)
 
@@ -77,11 +82,11 @@ def test_no_more_requests_are_in_flight_than_asked_for_and_those_of_a_prompt_com
     assert sum(a != b for a, b in pairwise(prompts)) == 7
 
 
-def test_a_text_ends_before_the_first_stop(tokenizer, requests):
+def test_a_text_ends_before_the_first_stop(tokenizer: Any, requests: list[Request]) -> None:
     texts = ["He has 12.\n\nQuestion: no", "no stop here"]
     tokens = {request.place: tokenizer(texts[request.place], add_special_tokens=False).input_ids for request in requests[:2]}
 
-    def answer(body):
+    def answer(body: Body) -> Any:
         place = requests[0].seed - body["seed"]
         return reply(body, tokenizer) | {
             "choices": [{"text": texts[place], "finish_reason": "stop", "token_ids": tokens[place]}]
@@ -96,8 +101,10 @@ def test_a_text_ends_before_the_first_stop(tokenizer, requests):
 
 @pytest.mark.parametrize("takes_ids", [True, False])
 @pytest.mark.parametrize("takes_more", [True, False])
-def test_what_a_server_refuses_is_left_out_from_the_first_request_on(tokenizer, requests, caplog, takes_ids, takes_more):
-    def picky(body):
+def test_what_a_server_refuses_is_left_out_from_the_first_request_on(
+    tokenizer: Any, requests: list[Request], caplog: pytest.LogCaptureFixture, takes_ids: bool, takes_more: bool
+) -> None:
+    def picky(body: Body) -> Any:
         if isinstance(body["prompt"], list) and not takes_ids:
             return {"error": {"message": "prompt must be a string"}}, 400
         if "return_token_ids" in body and not takes_more:
@@ -123,8 +130,8 @@ def test_what_a_server_refuses_is_left_out_from_the_first_request_on(tokenizer, 
     assert done[0].text == tokenizer.decode(drawn(last))
 
 
-def test_a_prompt_that_its_text_does_not_give_back_is_not_sent_as_text(tokenizer):
-    def no_ids(body):
+def test_a_prompt_that_its_text_does_not_give_back_is_not_sent_as_text(tokenizer: Any) -> None:
+    def no_ids(body: Body) -> Any:
         return reply(body, tokenizer) if isinstance(body["prompt"], str) else ({"error": {"message": "no ids"}}, 400)
 
     without_bos = tuple(tokenizer("Tom reads", add_special_tokens=False).input_ids)
@@ -132,7 +139,7 @@ def test_a_prompt_that_its_text_does_not_give_back_is_not_sent_as_text(tokenizer
         drawn_by(engine, [Request(0, without_bos, 1)])
 
 
-def test_a_request_that_no_form_makes_good_is_an_input_error(tokenizer, requests):
+def test_a_request_that_no_form_makes_good_is_an_input_error(tokenizer: Any, requests: list[Request]) -> None:
     refuse = {"error": {"message": "temperature must be in [0, 2]"}}, 400
     with (
         serving(lambda body: refuse) as server,
@@ -143,8 +150,8 @@ def test_a_request_that_no_form_makes_good_is_an_input_error(tokenizer, requests
     assert len(server.bodies) == 4
 
 
-def test_a_later_request_that_is_refused_is_an_input_error(tokenizer, requests):
-    def answer(body):
+def test_a_later_request_that_is_refused_is_an_input_error(tokenizer: Any, requests: list[Request]) -> None:
+    def answer(body: Body) -> Any:
         return ({"error": {"message": "not this one"}}, 400) if body["seed"] == requests[7].seed else reply(body, tokenizer)
 
     with (
@@ -155,7 +162,7 @@ def test_a_later_request_that_is_refused_is_an_input_error(tokenizer, requests):
         drawn_by(engine, requests)
 
 
-def test_an_answer_is_as_long_as_the_servers_context_allows(tokenizer, requests):
+def test_an_answer_is_as_long_as_the_servers_context_allows(tokenizer: Any, requests: list[Request]) -> None:
     length = len(requests[0].prompt)
     with serving(lambda body: reply(body, tokenizer), max_model_len=length + 5) as server, opened(server, tokenizer) as engine:
         drawn_by(engine, requests[:3])
@@ -164,7 +171,7 @@ def test_an_answer_is_as_long_as_the_servers_context_allows(tokenizer, requests)
             drawn_by(engine, [Request(0, requests[0].prompt + (40,) * 5, 0)])
 
 
-def test_the_first_name_that_is_served_is_asked_for(tokenizer):
+def test_the_first_name_that_is_served_is_asked_for(tokenizer: Any) -> None:
     with serving(lambda body: reply(body, tokenizer), "other", "tiny", "tiny@1", owned_by="vllm") as server:
         with opened(server, tokenizer) as engine:
             assert engine.version.endswith("tiny@1 served by vllm")
@@ -181,20 +188,20 @@ def test_the_first_name_that_is_served_is_asked_for(tokenizer):
         opened(server, tokenizer).__enter__()
 
 
-def test_the_key_comes_from_the_environment(tokenizer, monkeypatch):
+def test_the_key_comes_from_the_environment(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-key")
     with serving(lambda body: reply(body, tokenizer)) as server, opened(server, tokenizer):
         assert server.keys == {"Bearer not-a-real-key"}
 
 
-def test_a_server_that_is_not_there_is_named(tokenizer):
+def test_a_server_that_is_not_there_is_named(tokenizer: Any) -> None:
     with serving(lambda body: body) as server:
         gone = server.url
     with pytest.raises(RemoteError, match=rf"{gone}: Connection error. Start one there"):
         opened(None, tokenizer, url=gone).__enter__()
 
 
-def test_a_server_of_something_else_is_named(tokenizer):
+def test_a_server_of_something_else_is_named(tokenizer: Any) -> None:
     with (
         serving(lambda body: body) as server,
         pytest.raises(RemoteError, match=r"No server of the OpenAI protocol answers at .*/v2: .*404"),
@@ -202,10 +209,10 @@ def test_a_server_of_something_else_is_named(tokenizer):
         opened(server, tokenizer, url=server.url.replace("v1", "v2")).__enter__()
 
 
-def test_a_failure_that_passes_is_asked_again(tokenizer, requests):
+def test_a_failure_that_passes_is_asked_again(tokenizer: Any, requests: list[Request]) -> None:
     seen = set()
 
-    def shaky(body):
+    def shaky(body: Body) -> Any:
         first = body["seed"] not in seen
         seen.add(body["seed"])
         return ({"error": {"message": "try again"}}, 503) if first and body["seed"] % 2 else reply(body, tokenizer)
@@ -215,11 +222,13 @@ def test_a_failure_that_passes_is_asked_again(tokenizer, requests):
     assert len(server.bodies) == 60
 
 
-def failing(answer, tokenizer, requests, *, good, **settings):
+def failing(answer: Callable[[Body], Any], tokenizer: Any, requests: list[Request], *, good: int, **settings: Any) -> Any:
     """Return what was drawn before a server fails after `good` answers, and the message of the RemoteError."""
-    lock, answered, done = threading.Lock(), [], []
+    lock = threading.Lock()
+    answered: list[Any] = []
+    done: list[Any] = []
 
-    def some(body):
+    def some(body: Body) -> Any:
         with lock:
             if len(answered) < good:
                 answered.append(body["seed"])
@@ -235,7 +244,7 @@ def failing(answer, tokenizer, requests, *, good, **settings):
     return done, str(raised.value)
 
 
-def checked(done, requests):
+def checked(done: Any, requests: list[Request]) -> Any:
     """Return the places of these draws, each of which must be what its request asks for."""
     for completion in done:
         request = requests[completion.place]
@@ -244,14 +253,14 @@ def checked(done, requests):
     return {completion.place for completion in done}
 
 
-def test_what_came_before_a_failure_stays_good(tokenizer, requests):
+def test_what_came_before_a_failure_stays_good(tokenizer: Any, requests: list[Request]) -> None:
     done, message = failing(lambda body: ({"error": {"message": "out of luck"}}, 500), tokenizer, requests, good=20, retries=1)
     assert 20 - IN_FLIGHT < len(checked(done, requests)) <= 20
     assert "out of luck" in message
     assert "the same command goes on" in message
 
 
-def test_a_server_that_hangs_is_given_up(tokenizer, requests):
+def test_a_server_that_hangs_is_given_up(tokenizer: Any, requests: list[Request]) -> None:
     release = threading.Event()
     try:
         done, message = failing(lambda body: release.wait(), tokenizer, requests, good=20, timeout=0.3, retries=1)
@@ -261,7 +270,7 @@ def test_a_server_that_hangs_is_given_up(tokenizer, requests):
     assert "timed out" in message
 
 
-def choices(**changes):
+def choices(**changes: Any) -> Any:
     choice = {"index": 0, "text": "a", "finish_reason": "stop", "token_ids": [40]}
     return {"choices": [{name: value for name, value in (choice | changes).items() if value is not None}]}
 
@@ -282,7 +291,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_an_answer_that_is_no_completion_is_a_remote_error(tokenizer, requests, garbage):
+def test_an_answer_that_is_no_completion_is_a_remote_error(tokenizer: Any, requests: list[Request], garbage: Any) -> None:
     content, says = GARBAGE[garbage]
     with (
         serving(lambda body: content) as server,
@@ -292,8 +301,8 @@ def test_an_answer_that_is_no_completion_is_a_remote_error(tokenizer, requests, 
         drawn_by(engine, requests)
 
 
-def test_after_a_server_died_the_missing_draws_are_asked_of_its_successor(tokenizer, requests):
-    def dead(body):
+def test_after_a_server_died_the_missing_draws_are_asked_of_its_successor(tokenizer: Any, requests: list[Request]) -> None:
+    def dead(body: Body) -> Any:
         raise Hangup
 
     done, message = failing(dead, tokenizer, requests, good=20)
@@ -305,8 +314,8 @@ def test_after_a_server_died_the_missing_draws_are_asked_of_its_successor(tokeni
     assert had | checked(rest.values(), requests) == set(range(40))
 
 
-def test_an_engine_whose_server_came_back_goes_on(tokenizer, requests):
-    def answer(body):
+def test_an_engine_whose_server_came_back_goes_on(tokenizer: Any, requests: list[Request]) -> None:
+    def answer(body: Body) -> Any:
         return reply(body, tokenizer)
 
     with serving(answer) as server, opened(server, tokenizer) as engine:
@@ -320,10 +329,10 @@ def test_an_engine_whose_server_came_back_goes_on(tokenizer, requests):
             assert len(before | drawn_by(engine, requests[10:])) == 40
 
 
-def test_closing_early_ends_what_is_in_flight(tokenizer, requests):
+def test_closing_early_ends_what_is_in_flight(tokenizer: Any, requests: list[Request]) -> None:
     order, arrived, release = count(), threading.Semaphore(0), threading.Event()
 
-    def answer(body):
+    def answer(body: Body) -> Any:
         if next(order) >= 3:
             arrived.release()
             release.wait()
@@ -334,14 +343,16 @@ def test_closing_early_ends_what_is_in_flight(tokenizer, requests):
         before = next(running) + next(running)
         for _ in range(4):
             arrived.acquire()
-        running.close()
+        running.close()  # type: ignore[attr-defined]
         release.set()
         missing = [request for request in requests if request.place not in {completion.place for completion in before}]
         assert len(before) + len(drawn_by(engine, missing)) == 40
     assert len(server.bodies) == 40 + 4
 
 
-def test_a_server_that_reads_less_than_the_model_is_refused_for_it_would_cut_draws(tokenizer, requests):
+def test_a_server_that_reads_less_than_the_model_is_refused_for_it_would_cut_draws(
+    tokenizer: Any, requests: list[Request]
+) -> None:
     with serving(lambda body: reply(body, tokenizer)) as server:
         server.models[:] = [{"id": "tiny", "object": "model", "max_model_len": 30}]
         with opened(server, tokenizer, context=256) as engine, pytest.raises(InputError, match="Start it with room for"):
@@ -354,20 +365,20 @@ def test_a_server_that_reads_less_than_the_model_is_refused_for_it_would_cut_dra
 
 
 @pytest.mark.parametrize("ids", [[-1], [2**31], [2**63]])
-def test_token_ids_that_are_none_are_an_error_of_the_server(tokenizer, requests, ids):
-    def answer(body):
+def test_token_ids_that_are_none_are_an_error_of_the_server(tokenizer: Any, requests: list[Request], ids: list[int]) -> None:
+    def answer(body: Body) -> Any:
         return reply(body, tokenizer) | {"choices": [{"text": "x", "finish_reason": "stop", "token_ids": ids}]}
 
     with serving(answer) as server, opened(server, tokenizer) as engine, pytest.raises(RemoteError, match="token_ids"):
         drawn_by(engine, requests)
 
 
-def test_an_address_that_is_none_is_said(tokenizer):
+def test_an_address_that_is_none_is_said(tokenizer: Any) -> None:
     with pytest.raises(UsageError, match="is no address of a server"):
         OpenAIEngine("http://HOST:PORT/v1", ["tiny"], tokenizer=tokenizer)
 
 
-def test_no_requests_at_once_is_refused(tokenizer, tmp_path):
+def test_no_requests_at_once_is_refused(tokenizer: Any, tmp_path: Path) -> None:
     model = Model("tiny@1", "0" * 64, tiny_model(tmp_path / "tiny"))
     with pytest.raises(UsageError, match="RFT_CONCURRENCY is 0"):
         open_engine(model, Options(engine="openai", base_url="http://127.0.0.1:1/v1", concurrency=0), tokenizer)

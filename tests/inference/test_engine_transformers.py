@@ -7,8 +7,10 @@ import resource
 import shutil
 import sys
 import weakref
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ CONTEXT = 256
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Tiny tensors gain nothing from threads, and threads of several test processes on the same cores wait for each other."""
     import torch
 
@@ -35,41 +37,41 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model"), context=CONTEXT)
 
 
 @pytest.fixture(scope="module")
-def engine(folder):
+def engine(folder: Path) -> Iterator[TransformersEngine]:
     engine = TransformersEngine(folder)
     yield engine
     engine.close()
 
 
-def copy_of(folder, where):
+def copy_of(folder: Path, where: Path) -> Path:
     return shutil.copytree(folder, where / "copy")
 
 
-def requests_of(engine, count, *, first_seed=0):
+def requests_of(engine: TransformersEngine, count: int, *, first_seed: int = 0) -> list[Request]:
     """Return draws of prompts of very different lengths: 1 token, a question, most of the context."""
     texts = ["A", SIX[1]["question"], " ".join(row["question"] for row in SIX)]
     prompts = [tuple(engine.tokenizer(text)["input_ids"][: CONTEXT - 60]) for text in texts]
     return [Request(place, prompts[place % 3], first_seed + place) for place in range(count)]
 
 
-def complete(engine, requests, sampling):
+def complete(engine: TransformersEngine, requests: list[Request], sampling: Sampling) -> Any:
     return list(chain.from_iterable(engine.complete(requests, sampling)))
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
-def test_a_batch_of_short_and_long_prompts_gives_what_each_gives_alone(engine, sampling):
+def test_a_batch_of_short_and_long_prompts_gives_what_each_gives_alone(engine: TransformersEngine, sampling: Sampling) -> None:
     requests = requests_of(engine, 24)
     assert max(len(r.prompt) for r in requests) > 100 * min(len(r.prompt) for r in requests)
     alone = [complete(engine, [request], sampling)[0] for request in requests]
     assert complete(engine, requests, sampling) == alone
 
 
-def test_greedy_is_the_most_likely_token_each_time(engine):
+def test_greedy_is_the_most_likely_token_each_time(engine: TransformersEngine) -> None:
     import torch
 
     for request in requests_of(engine, 3):
@@ -81,7 +83,7 @@ def test_greedy_is_the_most_likely_token_each_time(engine):
                 ids.append(token)
 
 
-def test_a_draw_depends_on_its_prompt_and_seed_alone(engine):
+def test_a_draw_depends_on_its_prompt_and_seed_alone(engine: TransformersEngine) -> None:
     requests = requests_of(engine, 12)
     made = {c.place: c for c in complete(engine, requests, SAMPLED)}
     moved = [Request(1000 - r.place, r.prompt, r.seed) for r in requests if r.place % 5]
@@ -90,14 +92,14 @@ def test_a_draw_depends_on_its_prompt_and_seed_alone(engine):
     assert complete(engine, requests, SAMPLED) == list(made.values())
 
 
-def test_other_seeds_give_other_draws(engine):
+def test_other_seeds_give_other_draws(engine: TransformersEngine) -> None:
     [prompt] = {r.prompt for r in requests_of(engine, 2) if r.place == 1}
     seeds = [0, 1, 2, 2**62, 2**63 - 2, 2**63 - 1]
     made = complete(engine, [Request(place, prompt, seed) for place, seed in enumerate(seeds)], SAMPLED)
     assert len({completion.tokens for completion in made}) == len(seeds)
 
 
-def test_the_place_of_a_draw_says_which_batch_it_is_in(folder):
+def test_the_place_of_a_draw_says_which_batch_it_is_in(folder: Path) -> None:
     engine = TransformersEngine(folder, batch=4)
     requests = requests_of(engine, 10)
     assert [[c.place for c in made] for made in engine.complete(requests, GREEDY)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
@@ -105,7 +107,7 @@ def test_the_place_of_a_draw_says_which_batch_it_is_in(folder):
     assert [[c.place for c in made] for made in engine.complete(rest, GREEDY)] == [[1, 2, 3], [4, 7], [8, 9]]
 
 
-def frequencies(engine, sampling, draws=6000):
+def frequencies(engine: TransformersEngine, sampling: Sampling, draws: Any = 6000) -> Any:
     """Return how often each token follows one prompt, and the scores of the model there."""
     import torch
 
@@ -117,7 +119,7 @@ def frequencies(engine, sampling, draws=6000):
     return torch.bincount(torch.tensor([c.tokens[0] for c in made]), minlength=len(scores)), scores
 
 
-def chi_square(counts, chances):
+def chi_square(counts: Any, chances: Any) -> Any:
     """Return by how many standard deviations chi-square is above its mean; rare tokens (expected under 5) count as one."""
     import torch
 
@@ -132,13 +134,13 @@ def chi_square(counts, chances):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 0.7, 1, 1.5])
-def test_tokens_are_as_frequent_as_the_softmax_of_the_scores_says(engine, temperature):
+def test_tokens_are_as_frequent_as_the_softmax_of_the_scores_says(engine: TransformersEngine, temperature: float) -> None:
     counts, scores = frequencies(engine, Sampling(temperature, 1.0, 1))
     assert chi_square(counts, (scores / temperature).softmax(0)) < 4
     assert chi_square(counts, (scores / (temperature * 1.2)).softmax(0)) > 4  # the test would notice another temperature
 
 
-def test_top_p_takes_the_likeliest_tokens_that_have_that_share_and_no_other(engine):
+def test_top_p_takes_the_likeliest_tokens_that_have_that_share_and_no_other(engine: TransformersEngine) -> None:
     import torch
 
     counts, scores = frequencies(engine, Sampling(0.7, 0.6, 1))
@@ -149,14 +151,14 @@ def test_top_p_takes_the_likeliest_tokens_that_have_that_share_and_no_other(engi
     assert chi_square(counts, kept / kept.sum()) < 4
 
 
-def noise_of(seeds, step, tokens):
+def noise_of(seeds: list[int], step: int, tokens: int) -> Any:
     import torch
 
     ids = torch.zeros(len(seeds), 7 + step, dtype=torch.int64)
     return GumbelNoise(torch.tensor(seeds), 7)(ids, torch.zeros(len(seeds), tokens))
 
 
-def test_the_noise_of_near_seeds_steps_and_tokens_is_unrelated():
+def test_the_noise_of_near_seeds_steps_and_tokens_is_unrelated() -> None:
     import torch
 
     tokens = 20_000
@@ -167,7 +169,7 @@ def test_the_noise_of_near_seeds_steps_and_tokens_is_unrelated():
     assert between.abs().max() < 5 / tokens**0.5
 
 
-def test_the_noise_is_of_the_gumbel_distribution_and_never_infinite():
+def test_the_noise_is_of_the_gumbel_distribution_and_never_infinite() -> None:
     import torch
 
     noise = noise_of(list(range(100)), 3, 32_000).flatten().double()
@@ -178,7 +180,7 @@ def test_the_noise_is_of_the_gumbel_distribution_and_never_infinite():
         assert abs((noise <= at).double().mean() - torch.exp(-torch.exp(torch.tensor(-at)))) < 0.002
 
 
-def test_the_hash_is_splitmix64_as_published():
+def test_the_hash_is_splitmix64_as_published() -> None:
     import torch
 
     golden, state, made = 0x9E3779B97F4A7C15, 1234567, []
@@ -195,7 +197,7 @@ def test_the_hash_is_splitmix64_as_published():
     ]
 
 
-def test_a_completion_ends_with_its_end_of_sequence_or_at_max_tokens(engine):
+def test_a_completion_ends_with_its_end_of_sequence_or_at_max_tokens(engine: TransformersEngine) -> None:
     made = complete(engine, requests_of(engine, 60), SAMPLED)
     eos = engine.tokenizer.convert_tokens_to_ids(EOS)
     assert {c.finish_reason for c in made} == {"stop", "length"}
@@ -208,7 +210,9 @@ def test_a_completion_ends_with_its_end_of_sequence_or_at_max_tokens(engine):
         assert EOS not in completion.text
 
 
-def test_every_end_of_sequence_of_the_generation_config_ends_a_completion(folder, engine, tmp_path):
+def test_every_end_of_sequence_of_the_generation_config_ends_a_completion(
+    folder: Path, engine: TransformersEngine, tmp_path: Path
+) -> None:
     requests = requests_of(engine, 3)
     long = max(complete(engine, requests, GREEDY), key=lambda c: len(c.tokens))
     other = long.tokens[len(long.tokens) // 2]
@@ -224,7 +228,7 @@ def test_every_end_of_sequence_of_the_generation_config_ends_a_completion(folder
 
 
 @pytest.mark.parametrize("length", [1, 3, 6])
-def test_a_completion_ends_before_a_stop_text(engine, length):
+def test_a_completion_ends_before_a_stop_text(engine: TransformersEngine, length: int) -> None:
     sampling = Sampling(1.0, 1.0, 60)
     requests = requests_of(engine, 30)
     for free in complete(engine, requests, sampling):
@@ -241,7 +245,7 @@ def test_a_completion_ends_before_a_stop_text(engine, length):
         assert [stop in text for text in said] == [False, True]
 
 
-def test_a_stop_text_ends_the_batch_s_other_rows_nowhere_else(engine):
+def test_a_stop_text_ends_the_batch_s_other_rows_nowhere_else(engine: TransformersEngine) -> None:
     requests = requests_of(engine, 30)
     sampling = Sampling(1.0, 1.0, 60, stop=("o",))
     free = {c.place: c for c in complete(engine, requests, Sampling(1.0, 1.0, 60))}
@@ -251,7 +255,7 @@ def test_a_stop_text_ends_the_batch_s_other_rows_nowhere_else(engine):
             assert made == free[made.place]
 
 
-def longest(engine, text, sampling):
+def longest(engine: TransformersEngine, text: str, sampling: Sampling) -> Any:
     """Return the draw of a prompt that goes on longest of 60, and its completion."""
     prompt = tuple(engine.tokenizer(text)["input_ids"])
     requests = [Request(seed, prompt, seed) for seed in range(60)]
@@ -260,14 +264,14 @@ def longest(engine, text, sampling):
     return requests[made.place], made
 
 
-def test_a_stop_text_that_began_in_the_prompt_ends_nothing(engine):
+def test_a_stop_text_that_began_in_the_prompt_ends_nothing(engine: TransformersEngine) -> None:
     request, free = longest(engine, "A baker", SAMPLED)
     assert "baker" not in free.text
     stopping = dataclasses.replace(SAMPLED, stop=("baker", "baker" + free.text[0]))
     assert complete(engine, [request], stopping) == [free]
 
 
-def test_nothing_is_generated_long_after_every_row_said_a_stop_text(engine):
+def test_nothing_is_generated_long_after_every_row_said_a_stop_text(engine: TransformersEngine) -> None:
     sampling = Sampling(1.5, 1.0, 100)
     request, free = longest(engine, "A baker", sampling)
     steps = []
@@ -277,9 +281,9 @@ def test_nothing_is_generated_long_after_every_row_said_a_stop_text(engine):
     assert (made.text, made.finish_reason, len(steps)) == ("", "stop", LOOK)
 
 
-def test_what_a_checkpoint_recommends_changes_no_draw(folder, engine, tmp_path):
+def test_what_a_checkpoint_recommends_changes_no_draw(folder: Path, engine: TransformersEngine, tmp_path: Path) -> None:
     copy = copy_of(folder, tmp_path)
-    smuggled = {
+    smuggled: dict[str, Any] = {
         "do_sample": True,
         "temperature": 0.1,
         "top_k": 1,
@@ -296,13 +300,13 @@ def test_what_a_checkpoint_recommends_changes_no_draw(folder, engine, tmp_path):
         assert complete(other, requests, sampling) == complete(engine, requests, sampling)
 
 
-def near_the_end(tokenizer, context):
+def near_the_end(tokenizer: Any, context: int) -> list[Request]:
     """Return draws of a prompt with no end of sequence for a while, short, and long up to 1 token before the context's end."""
     text = tokenizer(" ".join(row["question"] for row in SIX))["input_ids"]
     return [Request(place, tuple(text[:length]), place) for place, length in enumerate([3, context - 7, context - 1])]
 
 
-def test_a_completion_ends_where_the_context_does(engine):
+def test_a_completion_ends_where_the_context_does(engine: TransformersEngine) -> None:
     sampling = Sampling(1.0, 1.0, max_tokens=100)
     requests = [Request(r.place, r.prompt, seed) for seed in range(20) for r in near_the_end(engine.tokenizer, CONTEXT)]
     requests = [Request(place, r.prompt, r.seed) for place, r in enumerate(requests)]
@@ -321,7 +325,7 @@ def test_a_completion_ends_where_the_context_does(engine):
     assert [complete(engine, [request], sampling)[0] for request in requests[:6]] == made[:6]
 
 
-def test_a_model_with_a_table_of_positions_can_have_rows_at_its_end(tmp_path):
+def test_a_model_with_a_table_of_positions_can_have_rows_at_its_end(tmp_path: Path) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -351,17 +355,17 @@ def test_a_model_with_a_table_of_positions_can_have_rows_at_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, CONTEXT, CONTEXT + 5])
-def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused(engine, length):
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused(engine: TransformersEngine, length: int) -> None:
     with pytest.raises(InputError, match=rf"draw 7 has {length} tokens.*the {CONTEXT} that the model can read"):
         complete(engine, [Request(7, (5,) * length, 0)], GREEDY)
 
 
-def test_a_prompt_of_another_model_s_tokenizer_is_refused(engine):
+def test_a_prompt_of_another_model_s_tokenizer_is_refused(engine: TransformersEngine) -> None:
     with pytest.raises(InputError, match=r"draw 7 has the token 320.*only 320.*another model"):
         complete(engine, [Request(7, (5, 320), 0)], GREEDY)
 
 
-def edited(folder, where, edit):
+def edited(folder: Path, where: Path, edit: Any) -> Any:
     from safetensors.torch import load_file, save_file
 
     copy = copy_of(folder, where)
@@ -372,13 +376,13 @@ def edited(folder, where, edit):
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
-def test_a_model_whose_weights_are_not_numbers_is_refused(folder, tmp_path, sampling):
+def test_a_model_whose_weights_are_not_numbers_is_refused(folder: Path, tmp_path: Path, sampling: Sampling) -> None:
     broken = TransformersEngine(edited(folder, tmp_path, lambda w: w["model.norm.weight"].fill_(float("nan"))))
     with pytest.raises(InputError, match="not numbers"):
         complete(broken, requests_of(broken, 2), sampling)
 
 
-def test_scores_that_stop_being_numbers_later_are_refused_too(folder, tmp_path):
+def test_scores_that_stop_being_numbers_later_are_refused_too(folder: Path, tmp_path: Path) -> None:
     whole = TransformersEngine(folder)
     first = complete(whole, requests_of(whole, 1), SAMPLED)[0].tokens[0]
     broken = TransformersEngine(edited(folder, tmp_path, lambda w: w["model.embed_tokens.weight"][first].fill_(float("nan"))))
@@ -386,14 +390,14 @@ def test_scores_that_stop_being_numbers_later_are_refused_too(folder, tmp_path):
         complete(broken, requests_of(broken, 1), SAMPLED)
 
 
-def test_a_model_that_lacks_weights_is_refused(folder, tmp_path):
+def test_a_model_that_lacks_weights_is_refused(folder: Path, tmp_path: Path) -> None:
     half = edited(folder, tmp_path, lambda w: w.pop("model.layers.1.mlp.up_proj.weight"))
     with pytest.raises(InputError, match=r"lacks 1 of its weights \(model\.layers\.1\.mlp\.up_proj\.weight"):
         TransformersEngine(half)
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
-def test_a_folder_that_holds_no_whole_model_is_refused(folder, tmp_path, file):
+def test_a_folder_that_holds_no_whole_model_is_refused(folder: Path, tmp_path: Path, file: str) -> None:
     copy = copy_of(folder, tmp_path)
     (copy / file).unlink()
     with pytest.raises(InputError, match="transformers cannot load the model in"):
@@ -401,7 +405,7 @@ def test_a_folder_that_holds_no_whole_model_is_refused(folder, tmp_path, file):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the size of the process from /proc")
-def test_a_batch_that_does_not_fit_into_memory_says_how_to_make_it_smaller(folder):
+def test_a_batch_that_does_not_fit_into_memory_says_how_to_make_it_smaller(folder: Path) -> None:
     engine = TransformersEngine(folder, batch=20_000)
     requests = [Request(place, (5,) * 200, place) for place in range(20_000)]
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -415,7 +419,7 @@ def test_a_batch_that_does_not_fit_into_memory_says_how_to_make_it_smaller(folde
     assert complete(engine, requests_of(engine, 2), GREEDY)
 
 
-def test_the_version_says_what_it_ran_on(engine):
+def test_the_version_says_what_it_ran_on(engine: TransformersEngine) -> None:
     import torch
     import transformers
 
@@ -424,19 +428,19 @@ def test_the_version_says_what_it_ran_on(engine):
     assert engine.name == "transformers"
 
 
-def test_weights_take_the_type_asked_for(folder):
+def test_weights_take_the_type_asked_for(folder: Path) -> None:
     engine = TransformersEngine(folder, dtype="bfloat16")
     assert engine.version.endswith("bfloat16")
     assert complete(engine, requests_of(engine, 3), SAMPLED)
 
 
-def test_it_says_nothing_of_its_own(folder, capfd):
+def test_it_says_nothing_of_its_own(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = TransformersEngine(folder)
     complete(engine, near_the_end(engine.tokenizer, CONTEXT), Sampling(1.0, 1.0, max_tokens=100))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_closed_engine_holds_no_model(folder):
+def test_a_closed_engine_holds_no_model(folder: Path) -> None:
     engine = TransformersEngine(folder)
     complete(engine, requests_of(engine, 2), SAMPLED)
     model = weakref.ref(engine.model)

@@ -5,7 +5,9 @@ import importlib.util
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Literal
 
 import pytest
 
@@ -17,26 +19,28 @@ from registry.errors import RemoteError, UsageError
 REQUEST = Request(place=7, prompt=(1, 2), seed=3)
 
 
-def output(request_id="7", *draws):
+def output(request_id: str = "7", *draws: Any) -> Any:
     """Return what vLLM answers: for each draw its token ids and why it ended."""
     return SimpleNamespace(
         request_id=request_id, outputs=[SimpleNamespace(token_ids=tokens, finish_reason=reason) for tokens, reason in draws]
     )
 
 
-def words(tokens):
+def words(tokens: Any) -> str:
     return " ".join(map(str, tokens))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
-def test_without_vllm_the_engine_says_what_to_install_or_to_take_instead(tmp_path, monkeypatch):
+def test_without_vllm_the_engine_says_what_to_install_or_to_take_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ENVIRONMENT:
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(UsageError, match=r"rft-datasets\[vllm\].*--engine transformers.*--engine openai"):
         VllmEngine(tmp_path)
 
 
-def test_the_processes_of_an_engine_end_with_ours_even_if_it_is_killed():
+def test_the_processes_of_an_engine_end_with_ours_even_if_it_is_killed() -> None:
     script = """
 import os, signal, subprocess
 from inference.engines.vllm import guard
@@ -49,7 +53,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert ran.returncode == -signal.SIGKILL
 
 
-def test_an_engine_that_was_closed_leaves_others_alone():
+def test_an_engine_that_was_closed_leaves_others_alone() -> None:
     process = subprocess.Popen(["sleep", "600"])
     watching = guard([process.pid])
     watching.kill()
@@ -60,7 +64,7 @@ def test_an_engine_that_was_closed_leaves_others_alone():
 
 
 @pytest.mark.parametrize("reason", ["stop", "length"])
-def test_a_finished_draw_is_read_with_its_tokens_and_cut_at_a_stop(reason):
+def test_a_finished_draw_is_read_with_its_tokens_and_cut_at_a_stop(reason: Literal["stop", "length"]) -> None:
     done = completion(REQUEST, [output("7", ([5, 6, 8], reason))], ["8", "6 "], words)
     assert done == Completion(7, (5, 6, 8), "5 ", reason)
 
@@ -80,13 +84,13 @@ def test_a_finished_draw_is_read_with_its_tokens_and_cut_at_a_stop(reason):
     ],
     ids=["nothing", "another", "no draw", "two draws", "two outputs", "no tokens", "unfinished", "aborted", "another end"],
 )
-def test_anything_else_that_vllm_says_is_a_remote_error(outputs):
+def test_anything_else_that_vllm_says_is_a_remote_error(outputs: Any) -> None:
     with pytest.raises(RemoteError, match="answered draw 7 with"):
         completion(REQUEST, outputs, [], words)
 
 
-def test_an_engine_that_hangs_is_given_up_after_what_it_finished():
-    async def answer(request):
+def test_an_engine_that_hangs_is_given_up_after_what_it_finished() -> None:
+    async def answer(request: Request) -> Any:
         if request.place:
             await asyncio.sleep(600)
         return Completion(request.place, (5,), "5", "stop")
@@ -99,12 +103,12 @@ def test_an_engine_that_hangs_is_given_up_after_what_it_finished():
     loop.close()
 
 
-def test_the_draws_of_a_prompt_are_asked_for_together():
+def test_the_draws_of_a_prompt_are_asked_for_together() -> None:
     requests = [Request(place, ((1,), (2,), (1, 2))[place % 3], place) for place in range(9)]
     assert [request.place for request in by_prompt(requests)] == [0, 3, 6, 1, 4, 7, 2, 5, 8]
 
 
-def test_a_text_is_cut_at_the_stop_that_comes_first():
+def test_a_text_is_cut_at_the_stop_that_comes_first() -> None:
     assert before("so 12.\n\nQ: what", ("Q:", "\n\n")) == "so 12."
     assert before("so 12.", ("Q:", "\n\n")) == "so 12."
     assert before("so 12.", ()) == "so 12."

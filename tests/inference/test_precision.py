@@ -11,6 +11,7 @@ import pytest
 
 from registry.catalog.bind import location_hash
 from tests.tiny_models import tiny_model
+from tests.workspace import Workspace
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 RFT = Path(sys.executable).with_name("rft")
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def on_avx2(monkeypatch):
+def on_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in AVX2.items():
         monkeypatch.setenv(name, value)
 
@@ -40,7 +41,7 @@ def said(printed: str, act: str, name: str) -> list[str]:
     return re.findall(sentence, printed)
 
 
-def test_a_build_in_bf16_says_once_how_slow_it_will_be(workspace, on_avx2):
+def test_a_build_in_bf16_says_once_how_slow_it_will_be(workspace: Workspace, on_avx2: None) -> None:
     folder = tiny_model(workspace.folder / "tiny", spread=0.02)
     train = "trainer: sft, inputs: [tiny@1, six@1], params: {epochs: 1, batch: 2, prompt: plain, dtype"
     workspace.add(
@@ -63,7 +64,7 @@ def test_a_build_in_bf16_says_once_how_slow_it_will_be(workspace, on_avx2):
 
 
 @pytest.mark.parametrize(("dtype", "name"), [("bfloat16", "bf16"), ("float16", "fp16")])
-def test_sampling_in_a_narrow_type_says_once_how_slow_it_will_be(tmp_path, on_avx2, dtype, name):
+def test_sampling_in_a_narrow_type_says_once_how_slow_it_will_be(tmp_path: Path, on_avx2: None, dtype: str, name: str) -> None:
     folder = tiny_model(tmp_path / "tiny")
     done = subprocess.run([sys.executable, "-c", ENGINE, folder, dtype], capture_output=True, text=True, check=True)
     assert len(said(done.stderr, "sampling", name)) == 1, done.stderr

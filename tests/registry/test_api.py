@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -11,11 +13,11 @@ import pytest
 from registry import open_registry
 from registry.errors import Corrupt, NotFound, RftError
 from registry.query.index import path as index_path
-from tests.workspace import samples_of
+from tests.workspace import Workspace, samples_of
 
 
 @pytest.fixture
-def full(workspace):
+def full(workspace: Workspace) -> Workspace:
     workspace.write(
         "red.jsonl",
         samples_of({0: ["6*4=<<6*4=24>>24\n24-9=<<24-9=15>>15\n#### 15", "#### 3"], 1: ["12+24=<<12+24=36>>36\n#### 36"]}),
@@ -30,12 +32,12 @@ def full(workspace):
     return workspace
 
 
-def test_an_artifact_comes_as_polars_arrow_datasets_and_sql(full):
+def test_an_artifact_comes_as_polars_arrow_datasets_and_sql(full: Workspace) -> None:
     artifact = open_registry(full.store.home).load("set@1")
     rows = artifact.polars()
     assert artifact.id == "set@1"
     assert rows.height == artifact.record.rows == 8
-    assert pl.from_arrow(artifact.arrow()).equals(rows)
+    assert pl.from_arrow(artifact.arrow()).equals(rows)  # type: ignore[arg-type]
     loaded = artifact.to_datasets()
     assert loaded.num_rows == 8
     assert loaded[0]["response"] == rows["response"][0]
@@ -49,7 +51,7 @@ def test_an_artifact_comes_as_polars_arrow_datasets_and_sql(full):
     assert open_registry(full.store.home).load("six@1").sql("select count(*) as n from drops")["n"][0] == 0
 
 
-def test_a_bare_name_is_the_highest_built_version(full):
+def test_a_bare_name_is_the_highest_built_version(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     assert registry.load("set").id == "set@2"
     assert registry.sql('select count(*) as n from "set"').equals(registry.sql('select count(*) as n from "set@2"'))
@@ -58,7 +60,7 @@ def test_a_bare_name_is_the_highest_built_version(full):
     assert "nothing" not in registry
 
 
-def test_loading_what_was_never_built_or_was_changed_is_an_error(full):
+def test_loading_what_was_never_built_or_was_changed_is_an_error(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     with pytest.raises(NotFound, match="Did you mean set"):
         registry.load("sets")
@@ -71,7 +73,7 @@ def test_loading_what_was_never_built_or_was_changed_is_an_error(full):
         registry.load("set@1")
 
 
-def test_the_tables_hold_what_was_built(full):
+def test_the_tables_hold_what_was_built(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     assert registry.artifacts()["name"].to_list() == ["red", "scores", "set", "set", "six"]
     assert registry.sql("select input from inputs where name = 'set' and version = 1 order by position")["input"].to_list() == [
@@ -90,7 +92,7 @@ def test_the_tables_hold_what_was_built(full):
     assert registry.sql("select metric, n from scores where metric = 'pass@2'").rows() == [("pass@2", 6)]
 
 
-def test_what_is_removed_leaves_the_tables(full):
+def test_what_is_removed_leaves_the_tables(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     assert "scores" in registry.artifacts()["name"].to_list()
     full.store.remove(registry.resolve("scores@1"))
@@ -102,7 +104,7 @@ def test_what_is_removed_leaves_the_tables(full):
         registry.sql('select * from "scores@1"')
 
 
-def test_an_index_of_another_folder_or_none_is_made_anew(full, tmp_path):
+def test_an_index_of_another_folder_or_none_is_made_anew(full: Workspace, tmp_path: Path) -> None:
     registry = open_registry(full.store.home)
     registry.artifacts()
     moved = full.folder / "moved"
@@ -113,7 +115,7 @@ def test_an_index_of_another_folder_or_none_is_made_anew(full, tmp_path):
     assert open_registry(tmp_path / "empty").artifacts().height == 0
 
 
-def test_users_own_duckdb_opens_the_index(full):
+def test_users_own_duckdb_opens_the_index(full: Workspace) -> None:
     open_registry(full.store.home).artifacts()
     with duckdb.connect(str(full.store.home / "registry.duckdb"), read_only=True) as connection:
         assert connection.execute('select count(*) from "set@1"').fetchone() == (8,)
@@ -121,11 +123,11 @@ def test_users_own_duckdb_opens_the_index(full):
     assert b"DUCK" in (full.store.home / "registry.duckdb").read_bytes()[:20]
 
 
-def test_threads_query_at_once_and_an_open_reader_keeps_what_it_sees(full):
+def test_threads_query_at_once_and_an_open_reader_keeps_what_it_sees(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     found, errors = [], []
 
-    def ask():
+    def ask() -> Any:
         try:
             found.append(registry.sql("select count(*) as n from artifacts")["n"][0])
         except Exception as error:  # collected, and asserted on below
@@ -140,7 +142,7 @@ def test_threads_query_at_once_and_an_open_reader_keeps_what_it_sees(full):
     assert found == [5] * 8
 
 
-def test_a_lock_that_is_held_does_not_stop_readers_for_ever(full):
+def test_a_lock_that_is_held_does_not_stop_readers_for_ever(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     registry.artifacts()
     holder = subprocess.Popen(
@@ -152,7 +154,7 @@ def test_a_lock_that_is_held_does_not_stop_readers_for_ever(full):
         stdout=subprocess.PIPE,
     )
     try:
-        holder.stdout.read(1)
+        holder.stdout.read(1)  # type: ignore[union-attr]
         assert registry.artifacts().height == 5  # nothing is new: no lock is needed
     finally:
         holder.kill()
@@ -169,14 +171,14 @@ def test_a_lock_that_is_held_does_not_stop_readers_for_ever(full):
     ],
 )
 @pytest.mark.parametrize("form", ["--json", "--csv", None])
-def test_every_type_prints_in_every_form(full, query, form):
+def test_every_type_prints_in_every_form(full: Workspace, query: str, form: str | None) -> None:
     from tests.rft.test_cli import rft
 
     out, _ = rft("sql", query, *([form] if form else []), cwd=full.folder)
     assert "n" in out
 
 
-def test_one_damaged_artifact_does_not_hide_the_others(full):
+def test_one_damaged_artifact_does_not_hide_the_others(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     for name, text in (("set@1", None), ("scores@1", b"garbage")):
         file = full.stored(name).folder / "rows.parquet"
@@ -188,7 +190,7 @@ def test_one_damaged_artifact_does_not_hide_the_others(full):
         registry.sql('select * from "set@1"')
 
 
-def test_a_file_that_is_lost_later_is_named_and_verify_is_offered(full):
+def test_a_file_that_is_lost_later_is_named_and_verify_is_offered(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     registry.artifacts()
     (full.stored("set@1").folder / "rows.parquet").unlink()
@@ -196,7 +198,7 @@ def test_a_file_that_is_lost_later_is_named_and_verify_is_offered(full):
         registry.sql('select * from "set@1"')
 
 
-def test_a_file_that_comes_back_is_found_again(full):
+def test_a_file_that_comes_back_is_found_again(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     file = full.stored("set@2").folder / "rows.parquet"
     aside = full.folder / "aside"
@@ -209,7 +211,7 @@ def test_a_file_that_comes_back_is_found_again(full):
     assert registry.artifacts().height == 5
 
 
-def test_lost_counts_do_not_stop_what_is_built_later(full):
+def test_lost_counts_do_not_stop_what_is_built_later(full: Workspace) -> None:
     registry = open_registry(full.store.home)
     registry.artifacts()
     (full.stored("set@1").folder / "path_stats.parquet").unlink()

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stamina
@@ -18,24 +19,25 @@ from registry.store.models import files_hash, open_model
 from registry.store.record import files_in
 from tests.fakehub import serving
 from tests.tiny_models import tiny_model
+from tests.workspace import Workspace
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory) -> Path:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture
-def local(workspace, tiny):
+def local(workspace: Workspace, tiny: Path) -> Workspace:
     """A workspace with the line of a model in the folder `tiny`."""
     (workspace.folder / "tiny").symlink_to(tiny)
     workspace.add(f'tiny@1: {{trainer: local, params: {{path: tiny, sha256: "{location_hash(tiny)}", loss: 1.5}}}}')
     return workspace
 
 
-def test_a_folder_becomes_a_model_that_plain_transformers_loads(local, tiny):
+def test_a_folder_becomes_a_model_that_plain_transformers_loads(local: Workspace, tiny: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     (built,) = local.build("tiny")
@@ -48,26 +50,26 @@ def test_a_folder_becomes_a_model_that_plain_transformers_loads(local, tiny):
     assert open_model(stored, local.store) == Model("tiny@1", built.record.content, stored.folder, {"loss": 1.5})
 
 
-def test_a_folder_that_is_not_the_lines_is_refused(local):
+def test_a_folder_that_is_not_the_lines_is_refused(local: Workspace) -> None:
     local.add('tiny@1: {trainer: local, params: {path: tiny, sha256: "00"}}')
     with pytest.raises(InputError, match=r"the folder has sha256: [0-9a-f]{64}"):
         local.build("tiny")
 
 
-def test_a_line_without_the_hash_of_its_folder_is_told_it(local, tiny):
+def test_a_line_without_the_hash_of_its_folder_is_told_it(local: Workspace, tiny: Path) -> None:
     local.add("tiny@1: {trainer: local, params: {path: tiny}}")
     with pytest.raises(CatalogError, match=location_hash(tiny)):
         local.plan()
 
 
-def test_a_file_in_the_place_of_a_folder_is_refused(local):
+def test_a_file_in_the_place_of_a_folder_is_refused(local: Workspace) -> None:
     local.write("one.txt", "x")
     local.add("tiny@1: {trainer: local, params: {path: one.txt, sha256: ?}}")
     with pytest.raises(NotFound, match="is not a folder"):
         local.build("tiny")
 
 
-def test_a_folder_without_a_config_is_no_model(local):
+def test_a_folder_without_a_config_is_no_model(local: Workspace) -> None:
     (local.folder / "empty").mkdir()
     local.add(f'tiny@1: {{trainer: local, params: {{path: empty, sha256: "{files_hash([])}"}}}}')
     with pytest.raises(InputError, match=r"no config\.json"):
@@ -84,13 +86,15 @@ def test_a_folder_without_a_config_is_no_model(local):
         ("bad@1: {trainer: sft, inputs: [tiny@1, fix@1]}", "its input fix@1 is not in the catalog. Did you mean six@1"),
     ],
 )
-def test_models_and_rows_do_not_take_each_others_place(local, line, says):
+def test_models_and_rows_do_not_take_each_others_place(local: Workspace, line: str, says: str) -> None:
     local.add(line)
     with pytest.raises((CatalogError, InputError), match=says):
         local.build("bad")
 
 
-def test_a_model_of_the_hub_stays_in_its_cache_and_is_fetched_again_when_it_is_gone(local, tiny, tmp_path):
+def test_a_model_of_the_hub_stays_in_its_cache_and_is_fetched_again_when_it_is_gone(
+    local: Workspace, tiny: Path, tmp_path: Path
+) -> None:
     repo = tmp_path / "repo"
     tiny_model(repo, seed=3)
     for name in ("pytorch_model.bin", "README.md", "flax_model.msgpack", "onnx/model.onnx"):
@@ -135,10 +139,12 @@ def test_a_model_of_the_hub_stays_in_its_cache_and_is_fetched_again_when_it_is_g
     assert "model.safetensors has other bytes than were written" in broken.stderr
 
 
-def test_a_download_that_breaks_off_in_the_clients_own_words_is_tried_again_and_then_an_error(monkeypatch):
+def test_a_download_that_breaks_off_in_the_clients_own_words_is_tried_again_and_then_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tried = []
 
-    def broken(*words, local_files_only=False, **more):
+    def broken(*words: Any, local_files_only: bool = False, **more: Any) -> Any:
         if local_files_only:
             raise FileNotFoundError
         tried.append(words)
@@ -150,7 +156,7 @@ def test_a_download_that_breaks_off_in_the_clients_own_words_is_tried_again_and_
     assert len(tried) == 3
 
 
-def test_a_hub_that_does_not_answer_is_an_error_of_the_network(local, tmp_path):
+def test_a_hub_that_does_not_answer_is_an_error_of_the_network(local: Workspace, tmp_path: Path) -> None:
     local.add(f'far@1: {{trainer: hub, params: {{repo: someone/tiny, revision: "{REVISION}"}}}}')
     env = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf")}
     rft = Path(sys.executable).with_name("rft")
@@ -159,7 +165,7 @@ def test_a_hub_that_does_not_answer_is_an_error_of_the_network(local, tmp_path):
     assert "someone/tiny at 0123456789ab could not be listed" in failed.stderr
 
 
-def test_two_processes_do_not_train_one_model_at_once(local, tiny):
+def test_two_processes_do_not_train_one_model_at_once(local: Workspace, tiny: Path) -> None:
     from registry.build.processes import work_folder_of
 
     step = local.step("tiny@1")
@@ -168,7 +174,7 @@ def test_two_processes_do_not_train_one_model_at_once(local, tiny):
     assert build(step.recipe, local.store, local.folder).new
 
 
-def test_a_damaged_model_is_not_opened(local):
+def test_a_damaged_model_is_not_opened(local: Workspace) -> None:
     local.build("tiny")
     file = local.stored("tiny@1").folder / "model.safetensors"
     file.chmod(0o644)
