@@ -17,6 +17,8 @@ from tests.workspace import ROOT
 
 README = (ROOT / "README.md").read_text()
 RFT = Path(sys.executable).with_name("rft")
+PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples/README.md"]
+FOLDERS = ("registry", "eval", "inference", "builders", "trainers", "rft", "tests", "benchmarks", "docs", "examples")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 RECIPE = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 DEMO = [line.strip().replace("$(BIN)/", "") for line in RECIPE[1].splitlines()]
@@ -103,6 +105,13 @@ def test_every_command_stands_in_readme(command):
 def test_every_builder_stands_in_readme(file):
     if "def build(" in file.read_text():
         assert f"`{file.stem}" in README
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_path_of_ours_that_a_page_names_is_there(file):
+    quoted = re.findall(r"`([^`\s]+)`", file.read_text())
+    ours = [name for name in quoted if re.match(rf"({'|'.join(FOLDERS)})/[\w./-]*$", name) and "NAME" not in name]
+    assert [name for name in ours if not (ROOT / name).exists()] == []
 
 
 def test_ci_runs_the_test_command_of_readme():
