@@ -67,7 +67,8 @@ def both(old: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
             frames = {name: getattr(tables, name) for name in ("rows", "verdicts", "path_stats")}
             shapes = {"rows": self.shape, "verdicts": rows.VERDICTS, "path_stats": rows.PATH_STATS}
             grown = {n: f if f is None else f.with_columns(_numbered(shapes[n])) for n, f in frames.items()}
-            tables = Tables(**grown, facts=tables.facts)
+            assert grown["rows"] is not None
+            tables = Tables(grown["rows"], grown["verdicts"], grown["path_stats"], tables.facts)
         write(self, tables)
 
     monkeypatch.setattr(Writer, "write", filling)

@@ -7,7 +7,7 @@ else, in bounded time. Python's own evaluation is never used, in either mode.
 Two dialects:
 - *paper*: what ``eval(left)`` and ``float(right)`` of the reference script would give (its calculator check:
   text before the first ``=`` against the text between the first and the second, difference below 1e-3).
-  Every known difference from Python is a line in tests/equation_cases.yaml.
+  Every known difference from Python is a line in tests/cases/equations.yaml.
 - *standard*: arithmetic as people write it: ``$1,000 * 20% = $200``, ``2(3+4) = 14``, ``3 × 4``, in exact fractions.
 """
 

@@ -85,7 +85,8 @@ class OpenAIEngine:
             import openai
         except ImportError as error:
             raise UsageError(
-                f"The openai engine needs the package openai ({error}): install rft-datasets[openai], or take another --engine."
+                f"The openai engine needs the package openai ({error}): "
+                "`pip install '.[openai]'` in a checkout of rft, or take another --engine."
             ) from error
         self._url, self._tokenizer, self._concurrency, self._timeout = base_url, tokenizer, concurrency, timeout
         self._form: Form | None = None

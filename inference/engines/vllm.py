@@ -49,8 +49,8 @@ class VllmEngine:
             from vllm.usage.usage_lib import UsageContext
         except ImportError as error:
             raise UsageError(
-                f"The vllm engine needs vLLM, which cannot be imported here ({error}). Install rft-datasets[vllm] on a Linux "
-                "machine with a GPU, or take --engine transformers, or --engine openai with the --base-url of a server."
+                f"The vllm engine needs vLLM, which cannot be imported here ({error}). `pip install '.[vllm]'` in a checkout of rft on a "
+                "Linux machine with a GPU, or take --engine transformers, or --engine openai with the --base-url of a server."
             ) from error
         cpu = current_platform.is_cpu()
         if cpu:

@@ -36,7 +36,7 @@ def test_without_vllm_the_engine_says_what_to_install_or_to_take_instead(
 ) -> None:
     for variable in ENVIRONMENT:
         monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(UsageError, match=r"rft-datasets\[vllm\].*--engine transformers.*--engine openai"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[vllm\]'.*--engine transformers.*--engine openai"):
         VllmEngine(tmp_path)
 
 
