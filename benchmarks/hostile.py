@@ -237,8 +237,8 @@ class _Fuzzer:
         if kind < 0.88:
             return self.any(_ODD)
         if kind < 0.94:
-            return self.any(_LATEX)
-        return self.any(_OPERATORS)
+            return str(self.any(_LATEX))
+        return str(self.any(_OPERATORS))
 
     def short(self) -> str:
         return self.any(("", " ", "\n")).join(self.piece() for _ in range(self.dice.randint(1, 8)))

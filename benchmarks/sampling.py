@@ -56,8 +56,7 @@ class Noted:
 
 
 def made_model(folder: Path, texts: list[str]) -> Model:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from tiny_models import tiny_model
+    from tests.tiny_models import tiny_model
 
     tiny_model(folder, context=512, vocab=1024, hidden=128, layers=4, texts=texts)
     TEMPLATES["plain"].save(folder)

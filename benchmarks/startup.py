@@ -58,7 +58,7 @@ def fill(folder: Path, home: Path, artifacts: int) -> None:
     from registry.store.record import FileRecord, InputRecord, Record
     from registry.store.store import Store
 
-    drafts.sync = lambda path: None  # type: ignore[assignment]  # nothing here must survive a power cut
+    drafts.sync = lambda path: None  # type: ignore[attr-defined]  # nothing here must survive a power cut
     rows = folder / "rows.parquet"
     pl.DataFrame({"question_id": ["0" * 16], "question": ["?"]}).write_parquet(rows)
     file = FileRecord(name="rows.parquet", bytes=rows.stat().st_size, sha256=sha256_file(rows))

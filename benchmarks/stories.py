@@ -933,7 +933,7 @@ def _varied(root: Node, dice: random.Random, rate: float) -> Derivation:
             if op in "+*" and roll() < rate:
                 left, right = right, left
             new = Node(op, left, right, says, money, node.fact)
-        made[id(node)] = new
+        made[id(node)] = new  # type: ignore[assignment]
         if isinstance(new, Node):
             if node is not root and uses[id(node)] == 1 and roll() < rate * 0.6:
                 inside.add(id(new))

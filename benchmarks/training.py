@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -27,7 +27,7 @@ TIMES = 3
 BATCH = 128
 DEFAULT = 8  # rows at once of transformers.Trainer
 LR = 1e-3
-PROMPT = "plain"
+PROMPT: Literal["alpaca", "plain"] = "plain"
 
 
 class Measured(NamedTuple):
@@ -118,8 +118,7 @@ def plain(base: Model, data: Input, epochs: float, home: Path, at_once: int) -> 
 
 
 def made_model(folder: Path, stories: pl.DataFrame) -> Model:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from tiny_models import tiny_model
+    from tests.tiny_models import tiny_model
 
     texts = [f"{question}\n{response}" for question, response in stories.select("question", "response").iter_rows()]
     tiny_model(folder, context=512, vocab=1024, hidden=128, layers=4, spread=0.02, texts=texts)

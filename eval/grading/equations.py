@@ -9,6 +9,8 @@ Two dialects:
   text before the first ``=`` against the text between the first and the second, difference below 1e-3).
   Every known difference from Python is a line in tests/cases/equations.yaml.
 - *standard*: arithmetic as people write it: ``$1,000 * 20% = $200``, ``2(3+4) = 14``, ``3 × 4``, in exact fractions.
+
+The file is long because it is one parser with the two algebras that it feeds; neither half can be understood, or changed, alone.
 """
 
 import re

@@ -1,0 +1,1 @@
+"""Tests on real data, where there is any."""

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -17,12 +18,12 @@ LINES = ("gsm8k-train", "gsm8k-test", "gsm8k-train-1of*")
 REVISION = "cc7b047b6e5bb11b4f1af84efc572db110a51b3c"
 
 
-def run(words, cwd, **environment):
+def run(words: Any, cwd: Any, **environment: Any) -> Any:
     ran = subprocess.run([RFT, *words], cwd=cwd, env=os.environ | environment, text=True, capture_output=True)
     return ran.returncode, ran.stdout, ran.stderr
 
 
-def test_the_catalogs_gsm8k_and_its_fractions_build_from_a_hub_and_then_from_the_cache(tmp_path):
+def test_the_catalogs_gsm8k_and_its_fractions_build_from_a_hub_and_then_from_the_cache(tmp_path: Path) -> None:
     repo = tmp_path / "repo"
     (repo / "main").mkdir(parents=True)
     for split in ("train", "test"):
@@ -59,7 +60,7 @@ def test_the_catalogs_gsm8k_and_its_fractions_build_from_a_hub_and_then_from_the
     assert code == 5, err
 
 
-def test_without_a_hub_or_a_cache_the_error_says_so_and_exits_5(tmp_path):
+def test_without_a_hub_or_a_cache_the_error_says_so_and_exits_5(tmp_path: Path) -> None:
     shutil.copy(ROOT / "catalog.yaml", tmp_path)
     with serving("openai/other", REVISION, tmp_path) as hub:
         code, _, err = run(["build", "gsm8k-test"], tmp_path, HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf"))

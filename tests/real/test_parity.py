@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,18 +18,18 @@ from tests.workspace import ROOT, Workspace
 DATA = Path(os.environ.get("RFT_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
-def read(name):
+def read(name: Any) -> Any:
     file = DATA / name
     text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     return [json.loads(line) for line in text.splitlines()]
 
 
-def gsm8k(split):
+def gsm8k(split: Any) -> Any:
     return read("gsm8k_train.jsonl.gz" if split == "train" else "gsm8k_test.jsonl")
 
 
 @pytest.fixture(scope="module")
-def pools(tmp_path_factory):
+def pools(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Both pools with a reference output, built as a user would: files, lines, `rft build`."""
     made = Workspace(tmp_path_factory.mktemp("pools"))
     models = zip(read("rft_llama7b_u13b_gsm8k_test.even.jsonl"), read("qwen3_0.6b_sft_gsm8k_test.even.jsonl"), strict=True)
@@ -71,7 +72,7 @@ def pools(tmp_path_factory):
     return made
 
 
-def kept_texts(made, name):
+def kept_texts(made: Any, name: Any) -> Any:
     """Return for each question, in order, the texts of its kept samples, in order."""
     rows = made.made(name).rows.filter(pl.col("origin") != "human")
     return {q: group["response"].to_list() for (q,), group in rows.group_by("question_id", maintain_order=True)}
@@ -84,7 +85,9 @@ def kept_texts(made, name):
         ("grace@1", "grace-samples@1", "grace-questions@1", "reference_output_grace.even.jsonl", 1189),
     ],
 )
-def test_paper_mode_keeps_exactly_the_samples_of_the_reference_in_their_order(pools, pool, samples, questions, reference, kept):
+def test_paper_mode_keeps_exactly_the_samples_of_the_reference_in_their_order(
+    pools: Any, pool: Any, samples: Any, questions: Any, reference: Any, kept: Any
+) -> None:
     expected = read(reference)
     ids = pools.made(questions).rows["question_id"].to_list()
     texts = {(q, d): text for q, d, text in pools.made(samples).rows.select("question_id", "draw", "response").iter_rows()}
@@ -95,11 +98,11 @@ def test_paper_mode_keeps_exactly_the_samples_of_the_reference_in_their_order(po
     assert sum(map(len, ours.values())) == kept
 
 
-def test_two_inputs_pool_like_one_file_with_the_draws_of_both(pools):
+def test_two_inputs_pool_like_one_file_with_the_draws_of_both(pools: Any) -> None:
     assert kept_texts(pools, "two-inputs@1") == kept_texts(pools, "testpool@1")
 
 
-def test_answers_votes_and_accuracies_agree_with_the_reference(pools):
+def test_answers_votes_and_accuracies_agree_with_the_reference(pools: Any) -> None:
     expected = read("reference_output_testpool.even.jsonl")
     ids = pools.made("questions@1").rows["question_id"].to_list()
     verdicts = pools.made("scores@1").verdicts
@@ -117,7 +120,7 @@ def test_answers_votes_and_accuracies_agree_with_the_reference(pools):
     assert (stats["right_answers"] > 0).sum() == 522
 
 
-def test_a_union_has_as_many_paths_as_one_selection_over_all_samples(pools):
+def test_a_union_has_as_many_paths_as_one_selection_over_all_samples(pools: Any) -> None:
     union, pooled = pools.made("union@1"), pools.made("two-inputs@1")
     for column in ("draws", "right_answers", "accepted", "paths", "paths_canonical", "paths_with_human", "kept"):
         assert union.path_stats.select("question_id", column).equals(pooled.path_stats.select("question_id", column)), column
@@ -125,7 +128,7 @@ def test_a_union_has_as_many_paths_as_one_selection_over_all_samples(pools):
     assert kept_texts(pools, "union@1") != kept_texts(pools, "two-inputs@1")
 
 
-def test_standard_mode_drops_no_right_answer_for_a_plain_text_calculation():
+def test_standard_mode_drops_no_right_answer_for_a_plain_text_calculation() -> None:
     rows = [
         (row["gold"], sample["text"])
         for name in (
@@ -143,11 +146,11 @@ def test_standard_mode_drops_no_right_answer_for_a_plain_text_calculation():
     assert plain.height > 3000
     assert not plain["bad_equation"].any()
     # Most of these responses write equations, and so have a path without any annotation.
-    assert plain["path"].is_not_null().mean() > 0.5
+    assert plain["path"].is_not_null().sum() > plain.height / 2
 
 
 @pytest.mark.parametrize(("split", "rows", "without"), [("train", 7473, 95), ("test", 1319, 18)])
-def test_every_gold_solution_has_an_answer_and_sound_calculations(split, rows, without):
+def test_every_gold_solution_has_an_answer_and_sound_calculations(split: Any, rows: Any, without: Any) -> None:
     solutions = pl.Series([row["answer"] for row in gsm8k(split)])
     standard, paper = STANDARD.read_answers(solutions)["answer"], PAPER.read_answers(solutions)["answer"]
     assert len(solutions) == rows
@@ -160,13 +163,13 @@ def test_every_gold_solution_has_an_answer_and_sound_calculations(split, rows, w
     assert (~annotated).sum() == without
 
 
-def test_the_one_equation_that_paper_mode_fails_is_three_quarters():
+def test_the_one_equation_that_paper_mode_fails_is_three_quarters() -> None:
     assert not passes_paper("3/4=3/4")
     assert read_standard("3/4=3/4").holds
 
 
 @pytest.mark.parametrize("mode", ["paper", "standard"])
-def test_no_human_solution_is_ever_dropped(tmp_path, mode):
+def test_no_human_solution_is_ever_dropped(tmp_path: Path, mode: Any) -> None:
     made = Workspace(tmp_path)
     made.write("train.jsonl", gsm8k("train"))
     made.add(

@@ -3,6 +3,8 @@
 import builtins
 import random
 import re
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,7 +17,7 @@ QUESTIONS = 150
 SAMPLES = 24
 
 
-def script_answer(text):
+def script_answer(text: Any) -> Any:
     found = re.search(r"#### (\-?[0-9\.\,]+)", text.split("\0")[0])
     try:
         return float(found[1].replace(",", "")) if found else None
@@ -23,7 +25,7 @@ def script_answer(text):
         return None
 
 
-def script_passes(equation):
+def script_passes(equation: Any) -> Any:
     # Only arithmetic of the solutions and of the changes below gets here.
     sides = equation.split("=")
     try:
@@ -32,14 +34,14 @@ def script_passes(equation):
         return False
 
 
-def script_keeps(gold, texts):
+def script_keeps(gold: Any, texts: Any) -> Any:
     right = [text for text in texts if script_answer(text) == script_answer(gold)]
     equations = {text: re.findall(r"<<([^>]*)>>", text) for text in right}
     passed = [text for text in right if all(map(script_passes, equations[text]))]
     return algorithm_1(["|".join(equations[text]).replace(" ", "") for text in passed], passed)
 
 
-def perturbed(solution, dice):
+def perturbed(solution: Any, dice: Any) -> Any:
     """A variation of a solution: operands swapped, equations spaced, split, restated or broken, words and answers changed."""
     lines = solution.split("\n")
     for _ in range(dice.randint(0, 3)):
@@ -79,7 +81,7 @@ def perturbed(solution, dice):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_kept_texts_equal_those_of_the_script(tmp_path, seed):
+def test_kept_texts_equal_those_of_the_script(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     questions = dice.sample(gsm8k("train"), QUESTIONS)
     pools = [[perturbed(row["answer"], dice) for _ in range(SAMPLES)] for row in questions]
@@ -109,6 +111,6 @@ def test_kept_texts_equal_those_of_the_script(tmp_path, seed):
         replaced += len(expected) > 1
     assert replaced > QUESTIONS / 2  # most questions have several paths, so the selection had something to do
     verdicts = made.made("pool@1").verdicts
-    assert set(verdicts["verdict"]) == {"no_answer", "wrong_answer", "bad_equation", "same_path", "kept"}
+    assert set(verdicts["verdict"]) == {"no_answer", "wrong_answer", "bad_equation", "same_path", "kept"}  # type: ignore[index]
     human = made.made("pool@1").rows.filter(pl.col("origin") == "human")
     assert human["response"].to_list() == [row["answer"] for row in questions]

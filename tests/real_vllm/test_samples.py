@@ -6,9 +6,9 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-from real_vllm.conftest import wait_until
 
 from builders.samples import build
 from inference.draws import DrawKey, DrawStore
@@ -16,6 +16,7 @@ from inference.engines.transformers import TransformersEngine
 from registry.catalog.bind import location_hash
 from registry.maker import Model, Options, Run
 from registry.rows import question_id
+from tests.real_vllm.conftest import wait_until
 from tests.workspace import SIX, Workspace
 
 K = 256
@@ -29,17 +30,17 @@ QUESTIONS = pl.DataFrame(
 class Kept:
     """An engine that is not closed: starting vLLM takes half a minute."""
 
-    def __init__(self, engine):
+    def __init__(self, engine: Any) -> None:
         self.engine, self.name, self.version = engine, engine.name, engine.version
 
-    def complete(self, requests, sampling):
+    def complete(self, requests: Any, sampling: Any) -> Any:
         return self.engine.complete(requests, sampling)
 
-    def close(self):
+    def close(self) -> Any:
         pass
 
 
-def test_greedy_samples_of_vllm_are_those_of_transformers(folder, offline, tmp_path):
+def test_greedy_samples_of_vllm_are_those_of_transformers(folder: Any, offline: Any, tmp_path: Path) -> None:
     model = Model("tiny@1", "0" * 64, folder)
     texts = []
     for name, engine in (("vllm", Kept(offline)), ("transformers", TransformersEngine(folder))):
@@ -53,7 +54,7 @@ def test_greedy_samples_of_vllm_are_those_of_transformers(folder, offline, tmp_p
 
 
 @contextmanager
-def a_catalog_of_samples(folder, tmp_path):
+def a_catalog_of_samples(folder: Any, tmp_path: Path) -> Any:
     workspace = Workspace(tmp_path)
     workspace.write("six.jsonl", SIX)
     (tmp_path / "tiny").symlink_to(folder)
@@ -75,7 +76,7 @@ def bytes_of_draws(home: Path) -> int:
     return sum(segment.stat().st_size for segment in home.glob("draws/*/*.seg"))
 
 
-def test_a_server_that_is_killed_loses_no_draw_that_was_acknowledged(folder, server, tmp_path):
+def test_a_server_that_is_killed_loses_no_draw_that_was_acknowledged(folder: Any, server: Any, tmp_path: Path) -> None:
     with a_catalog_of_samples(folder, tmp_path) as workspace:
         rft = Path(sys.executable).with_name("rft")
         command = [rft, "build", "drawn", "--engine", "openai", "--base-url", server.url]

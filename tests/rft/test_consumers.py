@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:Futur
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The catalog and the example data, with the demo's union built."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copy(ROOT / "catalog.yaml", folder)
@@ -45,7 +45,7 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def run(checkout, tmp_path, monkeypatch) -> Callable[[str], dict[str, Any]]:
+def run(checkout: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
     """Run the blocks of a page in a folder of its own (tmp_path), where that store is; return the names that its snippets set."""
     import datasets
 
@@ -90,15 +90,15 @@ def trl_sft(command: str) -> str:
         return_remaining_strings=True,
     )
     assert unknown == []
-    main(*parsed)
+    main(*parsed)  # type: ignore[no-untyped-call]
     return ""
 
 
-def test_every_page_is_tested():
+def test_every_page_is_tested() -> None:
     assert {page.name for page in PAGES.iterdir()} == TESTED
 
 
-def test_trl_learns_the_completions_alone_after_the_prompt_that_rft_asks_with(run):
+def test_trl_learns_the_completions_alone_after_the_prompt_that_rft_asks_with(run: Any) -> None:
     tiny_model(Path("my-base"), bos=True, context=1024, spread=0.02)
     tokenizer = load_tokenizer(tiny_model(Path("my-chat-base"), context=1024, spread=0.02), "my-chat-base")
     tokenizer.chat_template = CHAT
@@ -131,7 +131,7 @@ def test_trl_learns_the_completions_alone_after_the_prompt_that_rft_asks_with(ru
     assert TEMPLATES["alpaca"].render(first) in asked
 
 
-def test_trl_learns_to_prefer_right_samples(run):
+def test_trl_learns_to_prefer_right_samples(run: Any) -> None:
     tiny_model(Path("my-base"), context=1024, spread=0.02)
     names = run("preferences.md")
     for trainer, rows in (("kto", 2059), ("dpo", 191)):
@@ -146,7 +146,7 @@ def add_to_catalog(lines: str) -> None:
     Path("catalog.yaml").write_text(text)
 
 
-def test_datasets_loads_every_export_and_the_pins_fit(run):
+def test_datasets_loads_every_export_and_the_pins_fit(run: Any) -> None:
     names = run("datasets.md")
     rows = open_registry().load(SET).polars()
     assert pl.DataFrame(names["rows"][:], schema=rows.schema).equals(rows)
@@ -156,7 +156,7 @@ def test_datasets_loads_every_export_and_the_pins_fit(run):
     assert names["record"]["content"] == open_registry().load(SET).record.content
 
 
-def test_the_papers_code_reads_the_prompt_of_rft_and_the_response_with_its_end(run):
+def test_the_papers_code_reads_the_prompt_of_rft_and_the_response_with_its_end(run: Any) -> None:
     names = run("reference-code.md")
     rows = open_registry().load(SET).polars()
     assert names["sources"] == [TEMPLATES["alpaca"].render(question) for question in rows["question"]]
@@ -167,7 +167,7 @@ def test_the_papers_code_reads_the_prompt_of_rft_and_the_response_with_its_end(r
     )
 
 
-def test_polars_and_duckdb_read_the_rows_and_what_they_are(run, capsys):
+def test_polars_and_duckdb_read_the_rows_and_what_they_are(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     names = run("polars-duckdb.md")
     assert names["rows"].equals(open_registry().load(SET).polars())
     assert names["pins"]["rft.artifact"] == SET

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -54,7 +55,7 @@ def listed(folder: Path) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """That workspace, built: to read from."""
     workspace = listed(tmp_path_factory.mktemp("built"))
     workspace.build("*")
@@ -62,17 +63,19 @@ def built(tmp_path_factory):
 
 
 @pytest.fixture
-def own(built, tmp_path):
+def own(built: Any, tmp_path: Path) -> Any:
     """A copy of it, to change."""
     shutil.copytree(built.store.home, tmp_path / ".rft")
     return listed(tmp_path)
 
 
 @pytest.fixture
-def out(built, tmp_path):
+def out(built: Any, tmp_path: Path) -> Any:
     """Export an artifact with the paper's prompt; return what was said and the rows that were written."""
 
-    def exported(name, format, file, *, of=built, **options) -> tuple[Exported, list[dict]]:
+    def exported(
+        name: Any, format: Any, file: Any, *, of: Any = built, **options: Any
+    ) -> tuple[Exported, list[dict[str, Any]]]:
         said = export(of.registry, name, format, tmp_path / file, **{"render": ALPACA} | options)
         if said.file.suffix == ".parquet":
             return said, pl.read_parquet(said.file).to_dicts()
@@ -97,23 +100,23 @@ SHAPES = {
 
 @pytest.mark.parametrize("file", ["rows.jsonl", "rows.parquet"])
 @pytest.mark.parametrize("format", SOLVED)
-def test_a_set_becomes_solved_questions_in_its_own_order(built, out, format, file):
+def test_a_set_becomes_solved_questions_in_its_own_order(built: Any, out: Any, format: Any, file: Any) -> None:
     said, rows = out("all", format, file)
     wanted = built.made("all@1").rows
-    assert rows == [SHAPES[format](*row) for row in wanted.select("question", "response").iter_rows()]
+    assert rows == [SHAPES[format](*row) for row in wanted.select("question", "response").iter_rows()]  # type: ignore[no-untyped-call]
     assert said.rows == len(rows) == 10
     assert said.columns == list(rows[0])
-    assert rows[0] == SHAPES[format](SIX[0]["question"], SIX[0]["answer"])  # the human solution comes first
+    assert rows[0] == SHAPES[format](SIX[0]["question"], SIX[0]["answer"])  # type: ignore[no-untyped-call]  # the human solution comes first
 
 
 @pytest.mark.parametrize("format", SOLVED)
-def test_questions_without_a_solution_are_left_out_and_counted(out, format):
+def test_questions_without_a_solution_are_left_out_and_counted(out: Any, format: Any) -> None:
     said, rows = out("some", format, "rows.jsonl")
-    assert rows == [SHAPES[format](row["question"], row["answer"]) for row in SIX]
+    assert rows == [SHAPES[format](row["question"], row["answer"]) for row in SIX]  # type: ignore[no-untyped-call]
     assert said.skipped == said.record["skipped"] == {"no_response": 1}
 
 
-def test_questions_that_nobody_solved_are_no_export(own, out, tmp_path):
+def test_questions_that_nobody_solved_are_no_export(own: Any, out: Any, tmp_path: Path) -> None:
     own.write("none.jsonl", [UNSOLVED])
     own.add("none@1: {builder: questions_file, params: {path: none.jsonl, sha256: ?}}")
     own.build("none")
@@ -125,7 +128,7 @@ def test_questions_that_nobody_solved_are_no_export(own, out, tmp_path):
 # -- right and wrong samples ------------------------------------------------------------------------------------------
 
 
-def test_kto_has_kept_samples_as_right_wrong_and_missing_answers_as_wrong_and_no_others(built, out):
+def test_kto_has_kept_samples_as_right_wrong_and_missing_answers_as_wrong_and_no_others(built: Any, out: Any) -> None:
     said, rows = out("all", "kto", "rows.jsonl")
     texts = {(row["prompt"], row["completion"]): row["label"] for row in rows}
     assert len(texts) == len(rows)  # each text once, whoever wrote it
@@ -139,7 +142,7 @@ def test_kto_has_kept_samples_as_right_wrong_and_missing_answers_as_wrong_and_no
     assert said.skipped == {"no_right_or_wrong_sample": 1}  # nobody was asked the fifth question
 
 
-def test_wrong_samples_of_a_question_without_any_row_find_its_text_in_the_lineage(own, out):
+def test_wrong_samples_of_a_question_without_any_row_find_its_text_in_the_lineage(own: Any, out: Any) -> None:
     assert UNSOLVED["question"] not in own.made("all@1").rows["question"]
     _, rows = out("all", "kto", "rows.jsonl", of=own)
     assert {"prompt": ALPACA(UNSOLVED["question"]), "completion": "#### 3", "label": False} in rows
@@ -150,14 +153,14 @@ def test_wrong_samples_of_a_question_without_any_row_find_its_text_in_the_lineag
     assert said.skipped == {"no_question_text": 1, "no_right_or_wrong_sample": 1}
 
 
-def test_kept_samples_with_bad_calculations_are_not_right(own, out):
+def test_kept_samples_with_bad_calculations_are_not_right(own: Any, out: Any) -> None:
     own.add("every@1: {builder: rejection, inputs: [some@1, red@1], params: {mode: paper, select: all}}")
     own.build("every")
     assert UNSOUND in own.made("every@1").rows["response"]
     assert UNSOUND not in [row["completion"] for row in out("every", "kto", "rows.jsonl", of=own)[1]]
 
 
-def test_dpo_sets_right_against_wrong_of_the_same_question(built, out):
+def test_dpo_sets_right_against_wrong_of_the_same_question(built: Any, out: Any) -> None:
     said, pairs = out("all", "dpo", "rows.jsonl")
     labels = {(row["prompt"], row["completion"]): row["label"] for row in out("all", "kto", "kto.jsonl")[1]}
     assert all(labels[pair["prompt"], pair["chosen"]] and not labels[pair["prompt"], pair["rejected"]] for pair in pairs)
@@ -170,7 +173,7 @@ def test_dpo_sets_right_against_wrong_of_the_same_question(built, out):
     assert said.skipped == {"no_right_sample": 4, "no_wrong_sample": 1}
 
 
-def test_the_pairs_of_a_question_depend_on_the_seed_and_on_no_other_question(own, out):
+def test_the_pairs_of_a_question_depend_on_the_seed_and_on_no_other_question(own: Any, out: Any) -> None:
     wrong = [f"{n}+1=<<{n}+1={n + 1}>>{n + 1}\n#### {n + 1}" for n in range(50, 90)]
     right = [f"{n}+{36 - n}=<<{n}+{36 - n}=36>>36\n#### 36" for n in range(1, 8)]
     for name, texts in (("one", {1: right + wrong}), ("two", {0: TEXTS[0], 1: wrong + right})):
@@ -189,7 +192,7 @@ def test_the_pairs_of_a_question_depend_on_the_seed_and_on_no_other_question(own
     assert said.record["seed"] == 0
 
 
-def test_samples_that_are_not_in_the_store_are_named_with_what_to_do(own, out):
+def test_samples_that_are_not_in_the_store_are_named_with_what_to_do(own: Any, out: Any) -> None:
     before = out("all", "kto", "before.jsonl", of=own)[1]
     for name in ("red-set@1", "blue-set@1", "red@1", "blue@1", "scores@1"):
         own.store.keep_record(own.stored(name).record)  # so a set is pulled: with the records of what made it
@@ -202,7 +205,7 @@ def test_samples_that_are_not_in_the_store_are_named_with_what_to_do(own, out):
     assert out("all", "kto", "after.jsonl", of=own)[1] == before
 
 
-def test_samples_that_changed_since_they_were_graded_are_refused(own, out):
+def test_samples_that_changed_since_they_were_graded_are_refused(own: Any, out: Any) -> None:
     own.store.remove(parse_id("red@1"))
     own.write("red.jsonl", samples_of({0: ["other"]}))
     own.add("red@1: {builder: samples_file, inputs: [some@1], params: {path: red.jsonl, sha256: ?}}")
@@ -216,7 +219,7 @@ def test_samples_that_changed_since_they_were_graded_are_refused(own, out):
 
 @pytest.mark.parametrize("name", ["some", "red", "all", "scores", "text"])
 @pytest.mark.parametrize("format", TABLES)
-def test_any_rows_are_exported_as_they_are(built, tmp_path, name, format):
+def test_any_rows_are_exported_as_they_are(built: Any, tmp_path: Path, name: Any, format: Any) -> None:
     said = export(built.registry, name, format, tmp_path / f"rows.{format}")
     rows = built.made(f"{name}@1").rows
     if format == "csv":
@@ -231,7 +234,7 @@ def test_any_rows_are_exported_as_they_are(built, tmp_path, name, format):
 
 
 @pytest.mark.parametrize("format", [format for format in FORMATS if format != "parquet"])
-def test_a_sidecar_pins_name_version_content_and_bytes(built, tmp_path, format):
+def test_a_sidecar_pins_name_version_content_and_bytes(built: Any, tmp_path: Path, format: Any) -> None:
     file = tmp_path / ("rows.csv" if format == "csv" else "rows.jsonl")
     said = export(built.registry, "all", format, file, seed=7, render=ALPACA)
     record = json.loads((tmp_path / f"{file.name}.rft.json").read_text())
@@ -247,7 +250,7 @@ def test_a_sidecar_pins_name_version_content_and_bytes(built, tmp_path, format):
 
 
 @pytest.mark.parametrize("format", [format for format in FORMATS if format not in ("jsonl", "csv")])
-def test_parquet_has_it_in_the_schema_and_no_sidecar(built, tmp_path, format):
+def test_parquet_has_it_in_the_schema_and_no_sidecar(built: Any, tmp_path: Path, format: Any) -> None:
     said = export(built.registry, "all", format, tmp_path / "rows.parquet", render=ALPACA)
     pins = {key.decode(): value.decode() for key, value in pq.read_schema(said.file).metadata.items()}
     assert pins["rft.artifact"] == "all@1"
@@ -259,7 +262,7 @@ def test_parquet_has_it_in_the_schema_and_no_sidecar(built, tmp_path, format):
 
 
 @pytest.mark.parametrize("file", ["rows.jsonl", "rows.parquet"])
-def test_the_same_export_has_the_same_bytes(built, tmp_path, file):
+def test_the_same_export_has_the_same_bytes(built: Any, tmp_path: Path, file: Any) -> None:
     digests = {export(built.registry, "all", "dpo", tmp_path / file, overwrite=True).sha256 for _ in range(2)}
     assert len(digests) == 1
 
@@ -267,7 +270,7 @@ def test_the_same_export_has_the_same_bytes(built, tmp_path, file):
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_there_is_kept_unless_overwrite_is_said(out, tmp_path):
+def test_a_file_that_is_there_is_kept_unless_overwrite_is_said(out: Any, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("mine")
     with pytest.raises(InputError, match=r"rows\.jsonl is there already; nothing was written\. --overwrite"):
         out("all", "alpaca", "rows.jsonl")
@@ -280,11 +283,13 @@ def test_a_file_that_is_there_is_kept_unless_overwrite_is_said(out, tmp_path):
 
 
 @pytest.mark.parametrize("file", ["rows.jsonl", "rows.parquet"])
-def test_a_full_disk_leaves_what_was_there_and_nothing_half_written(built, tmp_path, monkeypatch, file):
+def test_a_full_disk_leaves_what_was_there_and_nothing_half_written(
+    built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Any
+) -> None:
     export(built.registry, "all", "alpaca", tmp_path / file)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("rows.*")}
 
-    def no_space(handle):
+    def no_space(handle: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", no_space)  # a disk may say so only when the bytes have to be there
@@ -310,7 +315,9 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_half_written(built, tmp_p
         ("half", "dpo", "rows.jsonl", InputError, "half@1 .* graded no samples"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_by_name(built, tmp_path, name, format, file, error, says):
+def test_what_cannot_be_is_refused_by_name(
+    built: Any, tmp_path: Path, name: Any, format: Any, file: Any, error: Any, says: Any
+) -> None:
     before = sorted(tmp_path.iterdir())
     with pytest.raises(RftError, match=says) as raised:
         export(built.registry, name, format, tmp_path / file)
@@ -329,7 +336,9 @@ def test_what_cannot_be_is_refused_by_name(built, tmp_path, name, format, file, 
         ("messages", "rows.jsonl", "assistant_only_loss"),
     ],
 )
-def test_the_configuration_names_the_file_pins_it_and_has_the_papers_settings(built, tmp_path, format, file, learned):
+def test_the_configuration_names_the_file_pins_it_and_has_the_papers_settings(
+    built: Any, tmp_path: Path, format: Any, file: Any, learned: Any
+) -> None:
     said = export(built.registry, "all", format, tmp_path / file, config=tmp_path / "sft.yaml")
     text = (tmp_path / "sft.yaml").read_text()
     assert text == trl_config(said)
@@ -353,7 +362,7 @@ def test_the_configuration_names_the_file_pins_it_and_has_the_papers_settings(bu
     assert 8 * eight["per_device_train_batch_size"] * eight["gradient_accumulation_steps"] == 128
 
 
-def test_there_is_no_configuration_for_what_trl_does_not_fine_tune_on(built, tmp_path):
+def test_there_is_no_configuration_for_what_trl_does_not_fine_tune_on(built: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="reads prompt-completion and messages, not kto"):
         export(built.registry, "all", "kto", tmp_path / "rows.jsonl", config=tmp_path / "sft.yaml")
     assert not list(tmp_path.glob("rows*"))

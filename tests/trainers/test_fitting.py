@@ -54,12 +54,12 @@ def batches() -> Any:
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory) -> Path:
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("base"), spread=0.02)
 
 
 @pytest.fixture
-def fit(tmp_path, fitting, batches, base):
+def fit(tmp_path: Path, fitting: Any, batches: Any, base: Any) -> Any:
     """Train the tiny model on rows of random tokens, in a work folder that outlives a training that fails."""
     dice = random.Random(1)
     rows = [batches.Row([dice.randrange(3, 320) for _ in range(dice.randrange(4, 40))], 2) for _ in range(30)]
@@ -87,7 +87,7 @@ def fit(tmp_path, fitting, batches, base):
     batch=st.integers(1, 16),
     seed=st.integers(0, 5),
 )
-def test_every_row_comes_once_an_epoch(batches, lengths, epochs, batch, seed):
+def test_every_row_comes_once_an_epoch(batches: Any, lengths: Any, epochs: float, batch: int, seed: int) -> None:
     order = batches.arrange(np.array(lengths), float(epochs), batch, seed)
     rows = order[order >= 0]
     assert order.shape == (-(-len(lengths) * epochs // batch), batch)
@@ -95,20 +95,20 @@ def test_every_row_comes_once_an_epoch(batches, lengths, epochs, batch, seed):
     assert (order[:-1] >= 0).all()  # only the last step is filled up
 
 
-def test_epochs_may_end_in_the_middle(batches):
+def test_epochs_may_end_in_the_middle(batches: Any) -> None:
     lengths = np.full(10, 5)
     assert (batches.arrange(lengths, 1.5, 1, 0) >= 0).sum() == 15
     assert (batches.arrange(lengths, 0.01, 4, 0) >= 0).sum() == 1
 
 
-def test_which_rows_a_step_gets_does_not_depend_on_how_long_they_are(batches):
+def test_which_rows_a_step_gets_does_not_depend_on_how_long_they_are(batches: Any) -> None:
     dice = np.random.default_rng(0)
     one, other = (batches.arrange(dice.integers(1, 99, 100), 2.0, 16, 3) for _ in range(2))
     assert np.sort(one, axis=1).tolist() == np.sort(other, axis=1).tolist()
     assert one.tolist() != other.tolist()
 
 
-def test_padding_tokens_and_labels_are_counted_as_the_model_sees_them(fitting, fit):
+def test_padding_tokens_and_labels_are_counted_as_the_model_sees_them(fitting: Any, fit: Any) -> None:
     seen: list[tuple[int, int, int]] = []
 
     def note(piece: dict[str, Any]) -> None:
@@ -126,14 +126,14 @@ def test_padding_tokens_and_labels_are_counted_as_the_model_sees_them(fitting, f
 
 
 @given(documents=st.lists(st.lists(st.integers(3, 9), max_size=7), max_size=8), length=st.integers(2, 10))
-def test_blocks_ask_for_every_token_of_the_documents_once(batches, documents, length):
+def test_blocks_ask_for_every_token_of_the_documents_once(batches: Any, documents: Any, length: Any) -> None:
     packed = batches.blocks(documents, length, 1)
     assert [token for block in packed for token in block[1:]] == [token for d in documents for token in [*d, 1]]
     assert all(len(block) == length for block in packed[:-1])
     assert all(2 <= len(block) <= length for block in packed)
 
 
-def test_a_long_loss_curve_is_thinned_by_means(fitting, fit, monkeypatch):
+def test_a_long_loss_curve_is_thinned_by_means(fitting: Any, fit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit(name="whole", batch=2, epochs=2.5, options=Options(batch=2)).loss
     monkeypatch.setattr(fitting, "POINTS", 10)
     thin = fit(name="thin", batch=2, epochs=2.5, options=Options(batch=2)).loss
@@ -146,13 +146,13 @@ def test_a_long_loss_curve_is_thinned_by_means(fitting, fit, monkeypatch):
 # -- what goes wrong -------------------------------------------------------------------------------------------------
 
 
-def test_a_training_that_diverges_is_an_error_and_no_model(tmp_path, fit):
+def test_a_training_that_diverges_is_an_error_and_no_model(tmp_path: Path, fit: Any) -> None:
     with pytest.raises(InputError, match=r"the loss is nan at step \d of 8: the training has diverged. Lower lr"):
         fit(lr=1e30, warmup=0.0, schedule="constant")
     assert list((tmp_path / "model").iterdir()) == []
 
 
-def test_too_little_memory_is_told_with_what_to_do(fit):
+def test_too_little_memory_is_told_with_what_to_do(fit: Any) -> None:
     import torch
 
     def full(piece: dict[str, Any]) -> None:
@@ -181,7 +181,9 @@ def stop_at(step: int) -> Any:
 
 
 @pytest.mark.parametrize("damage", ["none", "mark", "missing", "short", "all"])
-def test_a_training_goes_on_from_its_last_whole_checkpoint(tmp_path, fit, caplog, damage):
+def test_a_training_goes_on_from_its_last_whole_checkpoint(
+    tmp_path: Path, fit: Any, caplog: pytest.LogCaptureFixture, damage: Any
+) -> None:
     whole = Options(checkpoint=0, batch=8)
     undisturbed = fit(name="undisturbed", options=Options(batch=8))
     with pytest.raises(Stopped):
@@ -209,7 +211,7 @@ def test_a_training_goes_on_from_its_last_whole_checkpoint(tmp_path, fit, caplog
     assert (tmp_path / "model" / WEIGHTS).read_bytes() == (tmp_path / "undisturbed" / WEIGHTS).read_bytes()
 
 
-def test_a_training_that_had_ended_trains_no_more(tmp_path, fit):
+def test_a_training_that_had_ended_trains_no_more(tmp_path: Path, fit: Any) -> None:
     first = fit(name="first")
 
     def hook(piece: dict[str, Any]) -> None:
@@ -221,7 +223,7 @@ def test_a_training_that_had_ended_trains_no_more(tmp_path, fit):
     assert again.facts["tokens"] == first.facts["tokens"]
 
 
-def test_checkpoints_come_by_the_clock(tmp_path, fit):
+def test_checkpoints_come_by_the_clock(tmp_path: Path, fit: Any) -> None:
     fit(options=Options(checkpoint=3600))
     assert list((tmp_path / "work").iterdir()) == []
 
@@ -241,7 +243,7 @@ def tuning(folder: Path, base: Path, line: str) -> Workspace:
     return workspace
 
 
-def test_a_training_killed_again_and_again_gives_the_model_of_an_undisturbed_one(tmp_path, base):
+def test_a_training_killed_again_and_again_gives_the_model_of_an_undisturbed_one(tmp_path: Path, base: Any) -> None:
     line = "tuned@1: {trainer: sft, inputs: [tiny@1, six@1], params: {epochs: 100, batch: 6, prompt: plain, lr: 1.0e-3, dtype: fp32}}"
     calm, wild = (tuning(tmp_path / name, base, line) for name in ("calm", "wild"))
     env = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -303,7 +305,7 @@ def kill_again_and_again(calm: Path, wild: Path) -> None:
 # -- several processes -----------------------------------------------------------------------------------------------
 
 
-def test_two_processes_of_a_launcher_train_one_model(tmp_path, base):
+def test_two_processes_of_a_launcher_train_one_model(tmp_path: Path, base: Any) -> None:
     from safetensors.torch import load_file
 
     line = "tuned@1: {trainer: sft, inputs: [tiny@1, six@1], params: {epochs: 4, batch: 4, prompt: plain, lr: 1.0e-3, dtype: fp32}}"
@@ -326,7 +328,7 @@ def test_two_processes_of_a_launcher_train_one_model(tmp_path, base):
     assert list(double.store.work.glob("*/*")) == []
 
 
-def test_a_batch_that_the_processes_cannot_share_is_an_error(fitting):
+def test_a_batch_that_the_processes_cannot_share_is_an_error(fitting: Any) -> None:
     recipe = fitting.Recipe(1.0, 9, 1e-3, "cosine", 0.0, 0.0, "fp32", 0)
     with pytest.raises(InputError, match="a batch of 9 rows cannot be shared by 2 processes"):
         fitting._cut(np.zeros((1, 9), int), np.ones(1), recipe, Options(), SimpleNamespace(world_size=2), None)

@@ -17,6 +17,7 @@ from builders.story_text import build as story_text
 from registry.errors import CatalogError, InputError
 from registry.maker import Input, Options, Run, Trained
 from registry.rows import LOSS, TEXT
+from tests.workspace import Workspace
 from trainers.pretrain import EOS, train, train_tokenizer
 
 TINY = {"hidden": 32, "layers": 1, "heads": 1, "vocab": 300, "context": 64, "length": 48, "batch": 4}
@@ -31,7 +32,7 @@ HELD_OUT = texts(*story_text(lines=17, seed=2)["text"], "", id="held-out@1")
 
 
 @pytest.fixture
-def pretrain(tmp_path) -> Callable[..., tuple[Trained, Path]]:
+def pretrain(tmp_path: Path) -> Callable[..., tuple[Trained, Path]]:
     def made(text: Input = SMALL, held_out: Input = HELD_OUT, name: str = "model", **params: Any) -> tuple[Trained, Path]:
         run = Run(tmp_path / name, tmp_path / f"{name}.work", tmp_path, Options())
         run.folder.mkdir()
@@ -49,18 +50,18 @@ def tokenizer() -> Any:
     return train_tokenizer(story_text(lines=5000, seed=1)["text"].to_list(), 1024, 512)
 
 
-def test_every_number_of_the_stories_is_one_token(tokenizer):
+def test_every_number_of_the_stories_is_one_token(tokenizer: Any) -> None:
     for number in map(str, range(1, LARGEST + 1)):
         assert len(tokenizer(number)["input_ids"]) == 1
         written = tokenizer.convert_ids_to_tokens(tokenizer(f"{number}*{number}=<<{number}")["input_ids"])
         assert written == [number, "*", number, "=", "<<", number]
 
 
-def test_a_number_of_many_digits_is_read_from_the_left_in_threes(tokenizer):
+def test_a_number_of_many_digits_is_read_from_the_left_in_threes(tokenizer: Any) -> None:
     assert tokenizer.convert_ids_to_tokens(tokenizer("1001991")["input_ids"]) == ["100", "199", "1"]
 
 
-def test_a_word_of_the_stories_is_one_token_with_the_space_before_it(tokenizer):
+def test_a_word_of_the_stories_is_one_token_with_the_space_before_it(tokenizer: Any) -> None:
     story = story_problems(split="train", count=1, seed=1)["question"][0]
     words = story.replace(".", "").replace("?", "").replace(",", "").split()
     ids = tokenizer(story)["input_ids"]
@@ -71,13 +72,13 @@ def test_a_word_of_the_stories_is_one_token_with_the_space_before_it(tokenizer):
 
 @settings(max_examples=300)
 @given(text=st.text())
-def test_any_text_can_be_written_and_read_back(tokenizer, text):
+def test_any_text_can_be_written_and_read_back(tokenizer: Any, text: Any) -> None:
     ids = tokenizer(text)["input_ids"]
     assert tokenizer.decode(ids) == text
     assert (tokenizer.eos_token_id in ids) == (EOS in text)
 
 
-def test_story_problems_can_be_written_and_read_back_and_nothing_is_added(tokenizer):
+def test_story_problems_can_be_written_and_read_back_and_nothing_is_added(tokenizer: Any) -> None:
     for row in story_problems(split="test", count=20, seed=5).iter_rows(named=True):
         ids = tokenizer(row["response"])["input_ids"]
         assert tokenizer.decode(ids) == row["response"]
@@ -95,7 +96,7 @@ def blocks_by_hand(tokenizer: Any, given: Input, length: int) -> list[list[int]]
 
 
 @pytest.mark.parametrize("length", [48, 64])
-def test_the_loss_of_a_model_is_what_plain_transformers_measures_on_the_held_out_text(pretrain, length):
+def test_the_loss_of_a_model_is_what_plain_transformers_measures_on_the_held_out_text(pretrain: Any, length: Any) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -112,7 +113,7 @@ def test_the_loss_of_a_model_is_what_plain_transformers_measures_on_the_held_out
     assert made.facts["loss_source"] == "held-out text held-out@1"
 
 
-def test_a_model_learns_and_its_curve_has_the_held_out_loss_from_before_the_first_step_to_the_end(pretrain):
+def test_a_model_learns_and_its_curve_has_the_held_out_loss_from_before_the_first_step_to_the_end(pretrain: Any) -> None:
     made, folder = pretrain(epochs=8.0, lr=1e-2)
     loss = LOSS.fit(made.loss, "a test")
     held_out, trained = loss.filter(split="held_out"), loss.filter(split="train")
@@ -127,7 +128,7 @@ def test_a_model_learns_and_its_curve_has_the_held_out_loss_from_before_the_firs
     assert made.facts["tokens_per_second"] > 0
 
 
-def test_a_model_is_a_plain_llama_of_the_size_that_was_asked_for(pretrain):
+def test_a_model_is_a_plain_llama_of_the_size_that_was_asked_for(pretrain: Any) -> None:
     _, folder = pretrain(hidden=64, layers=2, heads=2, context=80)
     config = json.loads((folder / "config.json").read_text())
     wanted = {
@@ -147,7 +148,7 @@ def test_a_model_is_a_plain_llama_of_the_size_that_was_asked_for(pretrain):
     assert json.loads((folder / "tokenizer_config.json").read_text())["model_max_length"] == 80
 
 
-def test_the_same_line_gives_the_same_bytes_and_another_seed_does_not(pretrain):
+def test_the_same_line_gives_the_same_bytes_and_another_seed_does_not(pretrain: Any) -> None:
     def content(name: str, seed: int) -> tuple[dict[str, bytes], float]:
         made, folder = pretrain(name=name, seed=seed)
         return {file.name: file.read_bytes() for file in folder.iterdir()}, made.loss["loss"][0]
@@ -159,7 +160,7 @@ def test_the_same_line_gives_the_same_bytes_and_another_seed_does_not(pretrain):
     assert start != elsewhere  # before the first step: it begins with other weights too, not only with another order
 
 
-def test_what_looks_like_the_end_in_a_text_is_text(pretrain):
+def test_what_looks_like_the_end_in_a_text_is_text(pretrain: Any) -> None:
     from transformers import AutoTokenizer
 
     made, folder = pretrain(texts(*["a </s> b"] * 40), texts("</s>"))
@@ -180,18 +181,18 @@ def test_what_looks_like_the_end_in_a_text_is_text(pretrain):
         ({"length": 65}, "length is 65, context 64: .* Raise context"),
     ],
 )
-def test_sizes_that_do_not_go_together_are_an_error(pretrain, params, says):
+def test_sizes_that_do_not_go_together_are_an_error(pretrain: Any, params: Any, says: Any) -> None:
     with pytest.raises(InputError, match=says):
         pretrain(**params)
 
 
 @pytest.mark.parametrize("given", [(texts(), HELD_OUT), (SMALL, texts())], ids=["text", "held out"])
-def test_a_text_without_rows_is_an_error(pretrain, given):
+def test_a_text_without_rows_is_an_error(pretrain: Any, given: Any) -> None:
     with pytest.raises(InputError, match="text@1 has no rows"):
         pretrain(*given)
 
 
-def test_a_line_of_the_catalog_becomes_a_base_model_that_can_be_tuned(workspace):
+def test_a_line_of_the_catalog_becomes_a_base_model_that_can_be_tuned(workspace: Workspace) -> None:
     sizes = "hidden: 32, layers: 1, heads: 1, vocab: 300, context: 160, length: 64, batch: 4"
     workspace.add(
         "text@1: {builder: story_text, params: {lines: 60, seed: 1}}",

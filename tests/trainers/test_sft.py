@@ -18,7 +18,7 @@ from registry.errors import InputError
 from registry.maker import Input, Model, Options, Run, Trained
 from registry.rows import DROPS, LOSS, QUESTIONS, question_id
 from tests.tiny_models import tiny_model, tiny_tokenizer
-from tests.workspace import SIX
+from tests.workspace import SIX, Workspace
 from trainers.sft import train
 
 WEIGHTS = "model.safetensors"
@@ -51,13 +51,13 @@ class Tuned:
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory) -> Model:
+def base(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tiny_model(tmp_path_factory.mktemp("base"), spread=0.02)
     return Model("tiny@1", "0" * 64, folder, {"loss": 1.5, "loss_source": "someone"})
 
 
 @pytest.fixture
-def tune(tmp_path, base) -> Callable[..., Tuned]:
+def tune(tmp_path: Path, base: Any) -> Callable[..., Tuned]:
     """Fine-tune the tiny model, or another one, in fp32 and with the plain prompt unless told otherwise."""
     numbers = count()
 
@@ -66,14 +66,14 @@ def tune(tmp_path, base) -> Callable[..., Tuned]:
         run = Run(at / "model", at / "work", tmp_path, options or Options())
         for folder in (run.folder, run.work):
             folder.mkdir(parents=True)
-        params = {"epochs": 1.0, "batch": 4, "lr": 1e-3, "prompt": "plain", "dtype": "fp32"} | params
-        return Tuned(train(model, data, **params, run=run), run.folder)
+        usual: dict[str, Any] = {"epochs": 1.0, "batch": 4, "lr": 1e-3, "prompt": "plain", "dtype": "fp32"}
+        return Tuned(train(model, data, **usual | params, run=run), run.folder)
 
     return tuned
 
 
 @pytest.fixture
-def read(monkeypatch) -> list[tuple[list[int], list[int]]]:
+def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], list[int]]]:
     """The ids and labels of every row that a Llama is given."""
     from transformers import LlamaForCausalLM
 
@@ -95,8 +95,8 @@ def read(monkeypatch) -> list[tuple[list[int], list[int]]]:
 @pytest.mark.parametrize("bos", [False, True], ids=["no bos", "bos"])
 @pytest.mark.parametrize("prompt", ["plain", "alpaca"])
 def test_only_the_response_and_its_end_are_learned_and_the_prompt_is_what_generation_begins_with(
-    tmp_path, tune, read, prompt, bos
-):
+    tmp_path: Path, tune: Any, read: Any, prompt: Any, bos: Any
+) -> None:
     model = Model("other@1", "", tiny_model(tmp_path / "base", bos=bos, context=512))
     tokenizer = load_tokenizer(model.folder, model.id)
     tune(SIX_ROWS, model=model, prompt=prompt)
@@ -113,19 +113,19 @@ def test_only_the_response_and_its_end_are_learned_and_the_prompt_is_what_genera
     assert learned == {tuple(ids): row["answer"] + "</s>" for ids, row in zip(prompts, SIX, strict=True)}
 
 
-def test_the_end_of_a_row_that_is_too_long_is_cut_off(base, tune, read):
+def test_the_end_of_a_row_that_is_too_long_is_cut_off(base: Any, tune: Any, read: Any) -> None:
     tokenizer = load_tokenizer(base.folder, base.id)
     whole, [start, *_] = TEMPLATES["plain"].encode_examples(tokenizer, [SIX[0]["question"]], [SIX[0]["answer"]])
     tune(questions((SIX[0]["question"], SIX[0]["answer"])), batch=1, max_length=start + 3)
     assert read == [(whole[0][: start + 3], [-100] * start + whole[0][start : start + 3])]
 
 
-def test_no_row_is_longer_than_the_model_can_read(tune, read):
+def test_no_row_is_longer_than_the_model_can_read(tune: Any, read: Any) -> None:
     tune(questions((SIX[0]["question"], "1+" * 300)), batch=1, max_length=512)
     assert [len(ids) for ids, _ in read] == [256]
 
 
-def test_rows_without_a_response_and_too_long_prompts_are_refused(tune, read):
+def test_rows_without_a_response_and_too_long_prompts_are_refused(tune: Any, read: Any) -> None:
     data = questions(("a?", "1"), ("b?", None), ("c?", ""), ("d?", " \n"), ("long" * 20 + "?", "5"), ("f?", "6"))
     tuned = tune(data, max_length=20, batch=1)
     drops = DROPS.fit(tuned.trained.drops, "a test").sort("question_id").select("source", "question_id", "reason").rows()
@@ -135,7 +135,7 @@ def test_rows_without_a_response_and_too_long_prompts_are_refused(tune, read):
 
 
 @pytest.mark.parametrize("response", [None, "1"], ids=["no response", "too long"])
-def test_that_no_row_is_left_is_an_error(tune, response):
+def test_that_no_row_is_left_is_an_error(tune: Any, response: Any) -> None:
     with pytest.raises(InputError, match=r"some@1: none of 1 rows has a response and a prompt of less than 8 tokens"):
         tune(questions(("What is the question?", response)), max_length=8)
 
@@ -166,12 +166,12 @@ def broken_base(folder: Path, damage: str) -> Model:
         ("other tokenizer", "They are not of one model"),
     ],
 )
-def test_a_base_that_is_not_whole_cannot_be_tuned(tmp_path, tune, damage, says):
+def test_a_base_that_is_not_whole_cannot_be_tuned(tmp_path: Path, tune: Any, damage: Any, says: Any) -> None:
     with pytest.raises(InputError, match=says):
         tune(SIX_ROWS, model=broken_base(tmp_path / "broken", damage))
 
 
-def test_a_model_without_a_tokenizer_cannot_be_tuned(tmp_path, tune):
+def test_a_model_without_a_tokenizer_cannot_be_tuned(tmp_path: Path, tune: Any) -> None:
     folder = tiny_model(tmp_path / "bare")
     for file in folder.glob("tokenizer*"):
         file.unlink()
@@ -179,7 +179,7 @@ def test_a_model_without_a_tokenizer_cannot_be_tuned(tmp_path, tune):
         tune(SIX_ROWS, model=Model("bare@1", "", folder))
 
 
-def test_story_problems_are_padded_by_less_than_a_tenth(tmp_path, tune, read):
+def test_story_problems_are_padded_by_less_than_a_tenth(tmp_path: Path, tune: Any, read: Any) -> None:
     stories = story_problems(split="train", count=200, seed=1)
     texts = [f"{question}\n{response}" for question, response in stories.select("question", "response").iter_rows()]
     model = Model("story@1", "", tiny_model(tmp_path / "base", vocab=700, texts=texts))
@@ -195,14 +195,14 @@ def test_story_problems_are_padded_by_less_than_a_tenth(tmp_path, tune, read):
 # -- what does not change it -----------------------------------------------------------------------------------------
 
 
-def test_how_a_batch_is_cut_for_the_memory_does_not_change_what_is_learned(tune):
+def test_how_a_batch_is_cut_for_the_memory_does_not_change_what_is_learned(tune: Any) -> None:
     curves = [tune(SIX_ROWS, epochs=8, batch=16, options=Options(batch=rows)).curve for rows in (0, 1, 4, 16)]
     assert len(curves[0]) == 3
     for curve in curves[1:]:
         assert curve == pytest.approx(curves[0], rel=1e-4)
 
 
-def test_the_same_line_gives_the_same_bytes_and_another_seed_does_not(tune):
+def test_the_same_line_gives_the_same_bytes_and_another_seed_does_not(tune: Any) -> None:
     first, again, other = (tune(SIX_ROWS, epochs=2, seed=seed) for seed in (7, 7, 8))
     assert first.weights == again.weights
     assert first.weights != other.weights
@@ -212,7 +212,7 @@ def test_the_same_line_gives_the_same_bytes_and_another_seed_does_not(tune):
 # -- what comes out --------------------------------------------------------------------------------------------------
 
 
-def test_a_tiny_model_learns_its_rows_by_heart_and_plain_transformers_gets_them_out_of_it(tune):
+def test_a_tiny_model_learns_its_rows_by_heart_and_plain_transformers_gets_them_out_of_it(tune: Any) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     pairs = [("What is 2+3?", "2+3=<<2+3=5>>5\n#### 5"), ("What is 4*4?", "4*4=<<4*4=16>>16\n#### 16")]
@@ -229,7 +229,7 @@ def test_a_tiny_model_learns_its_rows_by_heart_and_plain_transformers_gets_them_
 
 
 @pytest.mark.parametrize("prompt", ["plain", "alpaca"])
-def test_a_model_carries_its_prompt_in_its_own_file_and_as_a_chat_template(tune, prompt):
+def test_a_model_carries_its_prompt_in_its_own_file_and_as_a_chat_template(tune: Any, prompt: Any) -> None:
     folder = tune(SIX_ROWS, prompt=prompt).folder
     tokenizer = load_tokenizer(folder, "tuned@1")
     chat = tokenizer.apply_chat_template([{"role": "user", "content": "Why?"}], return_dict=False)
@@ -238,7 +238,7 @@ def test_a_model_carries_its_prompt_in_its_own_file_and_as_a_chat_template(tune,
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_a_model_is_saved_as_precise_as_its_line_says(tune, dtype):
+def test_a_model_is_saved_as_precise_as_its_line_says(tune: Any, dtype: Any) -> None:
     from safetensors.torch import load_file
 
     tuned = tune(SIX_ROWS, dtype=dtype)
@@ -248,7 +248,7 @@ def test_a_model_is_saved_as_precise_as_its_line_says(tune, dtype):
     assert (config["dtype"], config["use_cache"]) == (name, True)
 
 
-def test_a_tokenizer_without_a_pad_token_gets_none_and_no_vocabulary_grows(tmp_path, tune):
+def test_a_tokenizer_without_a_pad_token_gets_none_and_no_vocabulary_grows(tmp_path: Path, tune: Any) -> None:
     folder = tiny_model(tmp_path / "base")
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     del settings["pad_token"]
@@ -260,7 +260,7 @@ def test_a_tokenizer_without_a_pad_token_gets_none_and_no_vocabulary_grows(tmp_p
     assert json.loads((tuned.folder / "config.json").read_text())["vocab_size"] == 320
 
 
-def test_facts_and_the_loss_curve_say_what_was_done(tune):
+def test_facts_and_the_loss_curve_say_what_was_done(tune: Any) -> None:
     tuned = tune(SIX_ROWS, epochs=3, batch=4)
     facts = tuned.trained.facts
     loss = LOSS.fit(tuned.trained.loss, "a test")
@@ -278,7 +278,7 @@ def test_facts_and_the_loss_curve_say_what_was_done(tune):
 # -- through the catalog ---------------------------------------------------------------------------------------------
 
 
-def test_a_line_of_the_catalog_becomes_a_model_with_its_loss_and_drops_as_views(workspace, base):
+def test_a_line_of_the_catalog_becomes_a_model_with_its_loss_and_drops_as_views(workspace: Workspace, base: Any) -> None:
     (workspace.folder / "tiny").symlink_to(base.folder)
     long = "Why? " * 60
     workspace.write("seven.jsonl", [*SIX, {"question": long, "answer": "#### 1"}])

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -44,7 +46,7 @@ SHAPES = {"gsm8k": "QUESTIONS", "samples": "SAMPLES", "rejection": "TRAINING", "
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A home with the six questions, samples of two models, a rejection set of each, their union, and an eval."""
     made = Workspace(tmp_path_factory.mktemp("card"))
     made.write("six.jsonl", SIX)
@@ -60,7 +62,7 @@ def built(tmp_path_factory):
     return made
 
 
-def published(built, name: str, **changes) -> Published:
+def published(built: Any, name: str, **changes: Any) -> Published:
     """Return an artifact of the home as `rft push` hands it to the card."""
     artifact = open_registry(built.store.home).load(name)
     m = artifact.record
@@ -71,7 +73,7 @@ def published(built, name: str, **changes) -> Published:
     counted = statistics(artifact) if artifact.stored.file("verdicts.parquet") else None
     if counted:
         configs["statistics"] = [{"split": "train", "path": "*/statistics.parquet"}]
-    values = {
+    values: dict[str, Any] = {
         "record": m,
         "ancestors": ancestors(built.store, m),
         "split": "train",
@@ -85,12 +87,12 @@ def published(built, name: str, **changes) -> Published:
 
 
 @pytest.fixture(scope="module")
-def both(built):
+def both(built: Any) -> Any:
     return published(built, "rft-both@1")
 
 
 @pytest.fixture(scope="module")
-def one(built):
+def one(built: Any) -> Any:
     return published(built, "rft-one@1")
 
 
@@ -132,7 +134,7 @@ def like_the_paper(makers: int = 5) -> tuple[Record, dict[str, Record]]:
 # -- what a card says -----------------------------------------------------------------------------------------------------
 
 
-def test_the_front_matter_is_what_the_hub_client_reads_back(both, one):
+def test_the_front_matter_is_what_the_hub_client_reads_back(both: Any, one: Any) -> None:
     data = DatasetCard(readme(REPOSITORY, [both, one], None)).data
     assert isinstance(data, DatasetCardData)
     assert data.pretty_name == "paths"
@@ -144,7 +146,7 @@ def test_the_front_matter_is_what_the_hub_client_reads_back(both, one):
     assert data.source_datasets == ["original"]
 
 
-def test_the_hub_would_take_the_card(built, both, one):
+def test_the_hub_would_take_the_card(built: Any, both: Any, one: Any) -> None:
     strange = [Term("a@1", "model", "m", "house-rules", "https://example.org/rules"), Term("b@1", "model", "n", None)]
     for pushed in ([both, one], [published(built, "scores-one@1")], [replace(both, terms=strange)]):
         card = readme(REPOSITORY, pushed, None)
@@ -153,7 +155,7 @@ def test_the_hub_would_take_the_card(built, both, one):
         assert read_card(readme(REPOSITORY, [one], card))[1:] == ([], [])
 
 
-def test_datasets_reads_the_configs_and_the_first_artifact_is_the_default(both, one):
+def test_datasets_reads_the_configs_and_the_first_artifact_is_the_default(both: Any, one: Any) -> None:
     from datasets.utils.metadata import MetadataConfigs
 
     configs = MetadataConfigs.from_dataset_card_data(DatasetCard(readme(REPOSITORY, [both, one], None)).data)
@@ -162,12 +164,12 @@ def test_datasets_reads_the_configs_and_the_first_artifact_is_the_default(both, 
     assert {"rft-both_verdicts", "rft-both_path_stats", "rft-one", "rft-one_verdicts", "statistics"} <= configs.keys()
 
 
-def test_the_sources_are_the_hubs_data_sets_of_the_lineage(both):
+def test_the_sources_are_the_hubs_data_sets_of_the_lineage(both: Any) -> None:
     union, records = like_the_paper()
     paper = replace(both, record=union, ancestors=records, configs={union.name: both.configs["rft-both"]})
     data = DatasetCard(readme(REPOSITORY, [paper], None)).data
-    assert data.source_datasets == ["openai/gsm8k"]
-    assert data.size_categories == ["100K<n<1M"]
+    assert data.source_datasets == ["openai/gsm8k"]  # type: ignore[attr-defined]
+    assert data.size_categories == ["100K<n<1M"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -181,15 +183,15 @@ def test_the_sources_are_the_hubs_data_sets_of_the_lineage(both):
         (["house-rules", "club-rules"], ["other"], None),
     ],
 )
-def test_licences_are_the_hubs_ids_and_what_is_not_known_is_said(both, licences, ids, name):
+def test_licences_are_the_hubs_ids_and_what_is_not_known_is_said(both: Any, licences: Any, ids: Any, name: Any) -> None:
     terms = [Term("a@1", "questions", f"file {i}", licence) for i, licence in enumerate(licences)]
     text = readme(REPOSITORY, [replace(both, terms=terms)], None)
     data = DatasetCard(text).data
-    assert (data.license, data.get("license_name")) == (ids, name)
+    assert (data.license, data.get("license_name")) == (ids, name)  # type: ignore[attr-defined]
     assert ("| **unknown** |" in text) == (None in licences)
 
 
-def test_a_section_has_what_it_is_and_the_papers_statistics(both):
+def test_a_section_has_what_it_is_and_the_papers_statistics(both: Any) -> None:
     text = readme(REPOSITORY, [both], None)
     s = both.statistics
     assert "A union of rft-one@1, rft-two@1, from 2 sets of samples" in text
@@ -217,25 +219,25 @@ def test_a_section_has_what_it_is_and_the_papers_statistics(both):
         ("scores-one@1", "Scores from six@1, samples-one@1"),
     ],
 )
-def test_each_kind_of_artifact_has_a_card(built, name, says):
+def test_each_kind_of_artifact_has_a_card(built: Any, name: Any, says: Any) -> None:
     p = published(built, name)
     text = readme(REPOSITORY, [p], None)
     assert says in text
-    for column in ROW_SHAPES[p.record.rows_are].columns:
+    for column in ROW_SHAPES[p.record.rows_are].columns:  # type: ignore[index]
         assert f"\n| {column} |" in text
     assert ("### Right answers" in text) == (p.statistics is not None)
 
 
-def test_test_questions_say_that_nothing_is_to_be_trained_on_them(built):
+def test_test_questions_say_that_nothing_is_to_be_trained_on_them(built: Any) -> None:
     assert "nothing should be trained on them" in readme(REPOSITORY, [published(built, "six@1", split="test")], None)
 
 
-def test_every_column_that_can_be_published_has_a_meaning():
+def test_every_column_that_can_be_published_has_a_meaning() -> None:
     for shape in (*ROW_SHAPES.values(), *TABLES.values()):
         assert [name for name, column in shape.columns.items() if not column.meaning] == []
 
 
-def test_the_snippets_are_python_and_name_the_tag(both):
+def test_the_snippets_are_python_and_name_the_tag(both: Any) -> None:
     text = readme(REPOSITORY, [both], None)
     snippets = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(snippets) == 3
@@ -246,7 +248,7 @@ def test_the_snippets_are_python_and_name_the_tag(both):
     assert f"```yaml\n{both.lines}```" in text
 
 
-def test_the_checks_stand_in_figures_and_overrides_by_name(both):
+def test_the_checks_stand_in_figures_and_overrides_by_name(both: Any) -> None:
     compared = [Compared("gsm8k-test@1", texts=7473, questions=94, exact=0, gram_13=4, gram_8=90, known=4)]
     finding = Finding("licence", "licence/cc-by-sa-4.0+cc-by-nc-4.0", "These do not go together.\nA second line.", True)
     text = readme(REPOSITORY, [replace(both, compared=compared, overridden=[finding])], None)
@@ -256,7 +258,7 @@ def test_the_checks_stand_in_figures_and_overrides_by_name(both):
     assert "Nothing was compared with a test set" in readme(REPOSITORY, [both], None)
 
 
-def test_a_first_config_of_another_format_is_refused_for_nothing_could_be_loaded(both):
+def test_a_first_config_of_another_format_is_refused_for_nothing_could_be_loaded(both: Any) -> None:
     by_hand = "---\nconfigs:\n- config_name: mine\n  data_files: mine.jsonl\n---\n"
     with pytest.raises(InputError, match=r"the first of `configs`, 'mine', is mine.jsonl, which is not Parquet"):
         readme(REPOSITORY, [both], by_hand)
@@ -283,26 +285,27 @@ class Tags(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[tuple] = []
+        self.found: list[tuple] = []  # type: ignore[type-arg]
         self.links: list[str | None] = []
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: Any, attrs: Any) -> Any:
         self.links += [value for name, value in attrs if name == "href"]
         self.found.append((tag, *(pair for pair in attrs if pair[0] != "href")))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: Any) -> Any:
         self.found.append((f"/{tag}",))
 
-    def handle_comment(self, data):
+    def handle_comment(self, data: Any) -> Any:
         self.found.append(("comment", data))
 
 
 def card_with(both: Published, text: str) -> str:
     """Return a card in which `text` stands wherever text from outside can stand."""
     m = both.record.model_copy(update={"maker": text, "params": {text: text, "repo": text}, "drops": {text: 1}})
-    row = both.statistics.sources[0] | {"source": text}
-    changes = {
+    row = both.statistics.sources[0] | {"source": text}  # type: ignore[union-attr]
+    assert both.statistics is not None
+    changes: dict[str, Any] = {
         "record": m,
         "statistics": replace(both.statistics, sources=[row], overlap=[{"a": text, "b": text, "shared": 1}]),
         "terms": [Term(text, text, text, text, f"https://x/{text}", text), Term(text, text, text, None)],
@@ -317,17 +320,17 @@ def card_with(both: Published, text: str) -> str:
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_text_from_outside_shows_as_it_is_and_ends_nothing(both, evil):
+def test_text_from_outside_shows_as_it_is_and_ends_nothing(both: Any, evil: Any) -> None:
     card = card_with(both, evil)
     page, plain = (Tags(RENDER.render(DatasetCard(text).text)) for text in (card, card_with(both, "plain")))
     assert page.found == plain.found  # the same tables, rows and cells; no element more
-    assert all(link.startswith("https://") for link in page.links)
+    assert all(link.startswith("https://") for link in page.links)  # type: ignore[union-attr]
     assert not re.search(r"[\x00-\x08\x1b\u202e\u2028]", card)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 @settings(deadline=None)
-def test_escaped_text_renders_as_the_text(text):
+def test_escaped_text_renders_as_the_text(text: Any) -> None:
     line = f"x {markdown(text)}"
     html = RENDER.render(line)
     shown = re.sub(r"</?p>", "", html).strip()
@@ -380,7 +383,7 @@ def sections(text: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_a_card_by_hand_keeps_every_line_that_is_not_ours(both):
+def test_a_card_by_hand_keeps_every_line_that_is_not_ours(both: Any) -> None:
     text = readme(REPOSITORY, [both], BY_HAND)
     lines = text.splitlines()
     ours = {"- config_name: rft-both", "  data_files: [{split: train, path: old.parquet}]", "old text"}
@@ -400,7 +403,7 @@ def test_a_card_by_hand_keeps_every_line_that_is_not_ours(both):
     assert data["configs"][1]["data_files"] == [dict(file) for file in both.configs["rft-both"]]
 
 
-def test_the_same_push_again_changes_nothing(both, one):
+def test_the_same_push_again_changes_nothing(both: Any, one: Any) -> None:
     fresh = readme(REPOSITORY, [both, one], None)
     assert fresh.endswith("-->\n")
     assert readme(REPOSITORY, [both, one], fresh) == fresh
@@ -409,23 +412,23 @@ def test_the_same_push_again_changes_nothing(both, one):
     assert readme(REPOSITORY, [both], once) == once
 
 
-def test_the_order_of_pushes_changes_no_section_and_no_config(both, one):
+def test_the_order_of_pushes_changes_no_section_and_no_config(both: Any, one: Any) -> None:
     first, second = ([both], [one]), ([one], [both])
     a, b = (readme(REPOSITORY, after, readme(REPOSITORY, before, None)) for before, after in (first, second))
     assert sections(a) == sections(b) == sections(readme(REPOSITORY, [both, one], None))
-    configs = [{e["config_name"]: e["data_files"] for e in DatasetCard(text).data.configs} for text in (a, b)]
+    configs = [{e["config_name"]: e["data_files"] for e in DatasetCard(text).data.configs} for text in (a, b)]  # type: ignore[attr-defined]
     assert configs[0] == configs[1]
-    defaults = [[e["config_name"] for e in DatasetCard(text).data.configs if e.get("default")] for text in (a, b)]
+    defaults = [[e["config_name"] for e in DatasetCard(text).data.configs if e.get("default")] for text in (a, b)]  # type: ignore[attr-defined]
     assert defaults == [["rft-both"], ["rft-one"]]
 
 
-def test_a_new_section_follows_the_last_one_and_what_is_by_hand_stays_behind_it(both, one):
+def test_a_new_section_follows_the_last_one_and_what_is_by_hand_stays_behind_it(both: Any, one: Any) -> None:
     text = readme(REPOSITORY, [one], BY_HAND)
     assert text.index("rft:end rft-both") < text.index("rft:begin rft-one") < text.index("Between `")
     assert sections(text)["rft-both"] == "old text\n"
 
 
-def test_a_later_version_replaces_its_own_section_only(both, one):
+def test_a_later_version_replaces_its_own_section_only(both: Any, one: Any) -> None:
     fresh = readme(REPOSITORY, [both, one], None)
     later = both.record.model_copy(update={"version": 2})
     text = readme(REPOSITORY, [replace(both, record=later, tag="rft-both-v2")], fresh)
@@ -433,40 +436,40 @@ def test_a_later_version_replaces_its_own_section_only(both, one):
     assert sections(text)["rft-one"] == sections(fresh)["rft-one"]
 
 
-def test_a_push_without_statistics_leaves_those_of_others(built, both):
+def test_a_push_without_statistics_leaves_those_of_others(built: Any, both: Any) -> None:
     text = readme(REPOSITORY, [published(built, "six@1")], readme(REPOSITORY, [both], None))
-    names = [entry["config_name"] for entry in DatasetCard(text).data.configs]
+    names = [entry["config_name"] for entry in DatasetCard(text).data.configs]  # type: ignore[attr-defined]
     assert names == ["rft-both", "rft-both_path_stats", "rft-both_verdicts", "statistics", "six"]
 
 
-def test_a_list_of_licences_gains_what_a_later_push_brings(both, one):
+def test_a_list_of_licences_gains_what_a_later_push_brings(both: Any, one: Any) -> None:
     fresh = readme(REPOSITORY, [both], None)
-    assert DatasetCard(fresh).data.license == ["mit"]
+    assert DatasetCard(fresh).data.license == ["mit"]  # type: ignore[attr-defined]
     unknown = replace(one, terms=[Term("a@1", "model", "m", None)])
-    assert DatasetCard(readme(REPOSITORY, [unknown], fresh)).data.license == ["mit", "unknown"]
+    assert DatasetCard(readme(REPOSITORY, [unknown], fresh)).data.license == ["mit", "unknown"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("existing", ["", "\n \n", "\ufeff"])
-def test_an_empty_readme_is_none(both, existing):
+def test_an_empty_readme_is_none(both: Any, existing: Any) -> None:
     assert readme(REPOSITORY, [both], existing) == readme(REPOSITORY, [both], None)
 
 
-def test_a_readme_with_front_matter_only_gets_a_text(both):
+def test_a_readme_with_front_matter_only_gets_a_text(both: Any) -> None:
     text = readme(REPOSITORY, [both], "---\nlicense: cc0-1.0\n---")
     assert text.startswith("---\nlicense: cc0-1.0\nlanguage:\n- en\n")
     assert "\n# paths\n" in text
     assert readme(REPOSITORY, [both], text) == text
 
 
-def test_a_readme_without_front_matter_gets_one_and_keeps_its_rules(both):
+def test_a_readme_without_front_matter_gets_one_and_keeps_its_rules(both: Any) -> None:
     by_hand = "# Title\n---\nlicense: no yaml\n---\nThe end"
     text = readme(REPOSITORY, [both], by_hand)
     assert f"\n---\n{by_hand}\n\n<!-- rft:begin rft-both -->\n" in text
-    assert DatasetCard(text).data.license == ["mit"]
+    assert DatasetCard(text).data.license == ["mit"]  # type: ignore[attr-defined]
     assert readme(REPOSITORY, [both], text) == text
 
 
-def test_line_ends_and_byte_order_mark_stay(both):
+def test_line_ends_and_byte_order_mark_stay(both: Any) -> None:
     by_hand = "\ufeff" + BY_HAND.replace("\n", "\r\n")
     text = readme(REPOSITORY, [both], by_hand)
     assert text.startswith("\ufeff---\r\n")
@@ -494,7 +497,7 @@ def test_line_ends_and_byte_order_mark_stay(both):
         ("released: 2026-01-01", "released", datetime(2026, 1, 1).date()),
     ],
 )
-def test_front_matter_in_every_style_keeps_its_values(both, front, key, value):
+def test_front_matter_in_every_style_keeps_its_values(both: Any, front: Any, key: Any, value: Any) -> None:
     text = readme(REPOSITORY, [both], f"---\n{front}\n---\nText\n")
     data = yaml.safe_load(text.split("---\n")[1])
     assert data[key] == value
@@ -511,7 +514,7 @@ def test_front_matter_in_every_style_keeps_its_values(both, front, key, value):
         "\n  - config_name: rft-both\n    data_files: x\n  - config_name: default\n    data_files: y",
     ],
 )
-def test_configs_in_every_style_gain_ours_and_have_one_default(both, configs):
+def test_configs_in_every_style_gain_ours_and_have_one_default(both: Any, configs: Any) -> None:
     text = readme(REPOSITORY, [both], f"---\nconfigs: {configs}\nother: 1\n---\nText\n")
     found = yaml.safe_load(text.split("---\n")[1])["configs"]
     assert {"rft-both", "rft-both_verdicts", "statistics"} <= {e["config_name"] for e in found}
@@ -533,7 +536,7 @@ def test_configs_in_every_style_gain_ours_and_have_one_default(both, configs):
         ("released: 2026-13-45", 2, "month must be in 1"),
     ],
 )
-def test_front_matter_that_cannot_be_used_is_refused_with_its_line(both, front, line, says):
+def test_front_matter_that_cannot_be_used_is_refused_with_its_line(both: Any, front: Any, line: Any, says: Any) -> None:
     with pytest.raises(InputError, match=rf"README.md, line {line}: .*{re.escape(says)}"):
         readme(REPOSITORY, [both], f"---\n{front}\n---\n# Title\n")
 
@@ -555,12 +558,14 @@ def test_front_matter_that_cannot_be_used_is_refused_with_its_line(both, front, 
     ],
 )
 @pytest.mark.parametrize("eol", ["\n", "\r\n"])
-def test_damaged_comments_are_refused_with_their_line_and_the_cure(both, body, line, says, eol):
+def test_damaged_comments_are_refused_with_their_line_and_the_cure(
+    both: Any, body: Any, line: Any, says: Any, eol: Any
+) -> None:
     with pytest.raises(InputError, match=rf"README.md, line {line}: .*{re.escape(says)}.*\. Put the comments"):
         readme(REPOSITORY, [both], f"---\nlicense: mit\n---\n\n{body}\n".replace("\n", eol))
 
 
-def test_a_comment_that_is_shown_as_code_is_no_section(both):
+def test_a_comment_that_is_shown_as_code_is_no_section(both: Any) -> None:
     text = readme(REPOSITORY, [both], "# T\n\n    <!-- rft:begin a -->\n\nSee `<!-- rft:begin a -->`.\n")
     assert list(sections(text)) == ["rft-both"]
 
@@ -583,7 +588,7 @@ BODY = ["# Title", "", "---", "Some text.", "```\n# code\n```", "<!-- a comment 
 
 
 @st.composite
-def readmes(draw) -> str:
+def readmes(draw: Any) -> str:
     """READMEs as people write them: with and without front matter, in any order, with both kinds of line ends."""
     keys = draw(st.lists(st.sampled_from(sorted(FRONT)), unique=True))
     front = "\n".join(draw(st.sampled_from(FRONT[key])) for key in keys)
@@ -591,12 +596,12 @@ def readmes(draw) -> str:
     text = (f"---\n{front}\n---\n" if draw(st.booleans()) else "# T\n") + "\n".join(lines)
     if draw(st.booleans()):
         text = text.replace("\r", "").replace("\n", "\r\n")
-    return draw(st.sampled_from(["", "\ufeff"])) + text + draw(st.sampled_from(["", "\n", "\n\n"]))
+    return draw(st.sampled_from(["", "\ufeff"])) + text + draw(st.sampled_from(["", "\n", "\n\n"]))  # type: ignore[no-any-return]
 
 
 @given(existing=readmes())
 @settings(max_examples=50, deadline=None)
-def test_whatever_is_there_stays_and_a_second_push_changes_nothing(both, one, existing):
+def test_whatever_is_there_stays_and_a_second_push_changes_nothing(both: Any, one: Any, existing: Any) -> None:
     text = readme(REPOSITORY, [both], existing)
     assert readme(REPOSITORY, [both], text) == text
     after = readme(REPOSITORY, [one], text)
@@ -611,7 +616,7 @@ def test_whatever_is_there_stays_and_a_second_push_changes_nothing(both, one, ex
     if body.strip():
         assert body in text
     if front:
-        before, now = yaml.safe_load(front[1] + "\n") or {}, DatasetCard(text.removeprefix("\ufeff")).data.to_dict()
+        before, now = yaml.safe_load(front[1] + "\n") or {}, DatasetCard(text.removeprefix("\ufeff")).data.to_dict()  # type: ignore[no-untyped-call]
         place = 0
         for comment in re.findall(r"#[^\r\n]*", front[1]):
             place = text.index(comment, place) + 1  # ValueError: it is gone, or not in order
@@ -623,7 +628,7 @@ def test_whatever_is_there_stays_and_a_second_push_changes_nothing(both, one, ex
                 assert now[key][: len(value)] == value
             elif value is not None:
                 assert now[key] == value
-    configs = DatasetCard(after.removeprefix("\ufeff")).data.configs
+    configs = DatasetCard(after.removeprefix("\ufeff")).data.configs  # type: ignore[attr-defined]
     assert sum(bool(e.get("default")) or e["config_name"] == "default" for e in configs) == 1
 
 
@@ -641,7 +646,7 @@ def png_chunks(data: bytes) -> dict[bytes, bytes]:
     return chunks
 
 
-def test_the_pictures_say_nothing_of_when_and_by_what_they_were_drawn(both):
+def test_the_pictures_say_nothing_of_when_and_by_what_they_were_drawn(both: Any) -> None:
     drawn = pictures(both.record, both.ancestors, both.statistics)
     assert drawn.keys() == {"lineage.png", "paths.png"}
     for png in drawn.values():
@@ -651,7 +656,7 @@ def test_the_pictures_say_nothing_of_when_and_by_what_they_were_drawn(both):
     assert pictures(both.record, both.ancestors, None).keys() == {"lineage.png"}
 
 
-def test_the_pictures_are_the_same_whatever_the_users_settings(built, both, tmp_path):
+def test_the_pictures_are_the_same_whatever_the_users_settings(built: Any, both: Any, tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\naxes.facecolor: red\nsavefig.dpi: 33\n")
     script = (
         "import sys, hashlib\nfrom registry import open_registry\nfrom registry.store.lineage import ancestors\n"
@@ -674,7 +679,7 @@ def test_the_pictures_are_the_same_whatever_the_users_settings(built, both, tmp_
     assert ran.stdout.strip() == hashlib.sha256(b"".join(drawn[name] for name in sorted(drawn))).hexdigest()
 
 
-def boxes(record: Record, records: dict[str, Record]):
+def boxes(record: Record, records: dict[str, Record]) -> Any:
     """Return the layout of a lineage with the boxes of each layer, in order: (from, to) along the layer."""
     found = {**records, str(record.id): record}
     inputs = _reduced(found)
@@ -687,7 +692,7 @@ def boxes(record: Record, records: dict[str, Record]):
     return layout, inputs, at, {layer: sorted(row) for layer, row in rows.items()}
 
 
-def test_the_papers_largest_lineage_fits_a_page(both):
+def test_the_papers_largest_lineage_fits_a_page(both: Any) -> None:
     union, records = like_the_paper()
     layout, inputs, at, rows = boxes(union, records)
     assert len(inputs) == 23
@@ -705,7 +710,7 @@ def test_the_papers_largest_lineage_fits_a_page(both):
 
 
 @st.composite
-def lineages(draw) -> tuple[Record, dict[str, Record]]:
+def lineages(draw: Any) -> tuple[Record, dict[str, Record]]:
     """Any lineage of up to 16 artifacts in which the last is made from all others, by way of others or not."""
     union, _ = like_the_paper(1)
     count = draw(st.integers(1, 16))
@@ -726,7 +731,7 @@ def lineages(draw) -> tuple[Record, dict[str, Record]]:
 
 @given(lineages())
 @settings(max_examples=40, deadline=None)
-def test_in_any_lineage_no_boxes_overlap_and_every_arrow_goes_on(lineage):
+def test_in_any_lineage_no_boxes_overlap_and_every_arrow_goes_on(lineage: Any) -> None:
     layout, inputs, at, rows = boxes(*lineage)
     for row in rows.values():
         for (_, end), (start, _) in pairwise(row):
@@ -738,7 +743,7 @@ def test_in_any_lineage_no_boxes_overlap_and_every_arrow_goes_on(lineage):
     assert sorted(rows) == list(range(layout.layers))
 
 
-def test_no_line_of_a_box_is_wider_than_the_box():
+def test_no_line_of_a_box_is_wider_than_the_box() -> None:
     union, _ = like_the_paper()
     for name in ("a", "gsm8k-test-greedy-llama2-13b-rft-u33b", "x" * 96, "a.b-c" * 19):
         record = union.model_copy(update={"name": name, "maker": "a_maker_of_a_very_long_name", "rows": 10**15})
@@ -747,7 +752,7 @@ def test_no_line_of_a_box_is_wider_than_the_box():
         assert all(len(line) <= CHARACTERS for line in lines + about)
 
 
-def test_strange_names_and_many_paths_are_drawn(both):
+def test_strange_names_and_many_paths_are_drawn(both: Any) -> None:
     record = both.record.model_copy(update={"maker": "$x^2$ \u4e2d\u6587\n"})
     wide = replace(both.statistics, id="$a$@1", histogram=[{"paths": p, "questions": 9} for p in range(0, 400, 3)])
     assert pictures(record, both.ancestors, wide)["paths.png"]

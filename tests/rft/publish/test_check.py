@@ -67,7 +67,7 @@ def findings(rft: Run, name: str, code: int, *words: str) -> dict[str, dict[str,
 def test_a_set_that_shares_nothing_with_a_test_may_be_published(made: Workspace, rft: Run) -> None:
     found = findings(rft, "set", 0)
     assert set(found) == {"contamination/exam@1"}
-    assert "no overlap" in found["contamination/exam@1"]["says"]
+    assert "no overlap" in found["contamination/exam@1"]["says"]  # type: ignore[operator]
     assert rft("check", "set").stdout.startswith("set@1: may be published\n")
 
 
@@ -146,14 +146,14 @@ def test_a_secret_is_overridden_by_its_own_name_alone(made: Workspace, hub: Hub,
 def test_a_command_without_a_test_set_says_that_nothing_was_compared(workspace: Workspace, rft: Run) -> None:
     workspace.add(QUESTIONS)
     workspace.build("six@1")
-    assert "was compared with none" in findings(rft, "six", 0)["contamination/none"]["says"]
+    assert "was compared with none" in findings(rft, "six", 0)["contamination/none"]["says"]  # type: ignore[operator]
 
 
 def test_an_input_that_is_gone_stops_and_is_named(made: Workspace, rft: Run) -> None:
     (made.stored("red@1").folder / "artifact.json").chmod(0o644)
     (made.stored("red@1").folder / "artifact.json").write_text("damaged")
     rft("rm", "red@1")
-    assert "red@1" in findings(rft, "set", 1)["rows/set@1/lineage"]["says"]
+    assert "red@1" in findings(rft, "set", 1)["rows/set@1/lineage"]["says"]  # type: ignore[operator]
 
 
 def test_lines_that_did_not_make_an_artifact_are_not_published_with_it(made: Workspace, hub: Hub, rft: Run) -> None:

@@ -1,6 +1,7 @@
 """Licences follow what was made from a source, are printed, and stop a set only where two clauses contradict each other."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -10,13 +11,15 @@ from registry.catalog.bind import bind, recorded
 from registry.names import parse_id
 from registry.store.record import InputRecord, Record
 from rft.publish.gate.licences import Table, Term, conflicts, hub_license, table, terms
-from tests.workspace import ROOT, SIX, samples_of
+from tests.workspace import ROOT, SIX, Workspace, samples_of
 
 
-def record(id: str, maker: str, *inputs: str, kind: str = "dataset", rows_are: str | None = "QUESTIONS", **params) -> Record:
+def record(
+    id: str, maker: str, *inputs: str, kind: str = "dataset", rows_are: str | None = "QUESTIONS", **params: Any
+) -> Record:
     name, version = parse_id(id)
     return Record(
-        name=name, version=version, kind=kind, maker=maker, edition=1, params=params, rows_are=rows_are, content="0" * 64, rows=1,
+        name=name, version=version, kind=kind, maker=maker, edition=1, params=params, rows_are=rows_are, content="0" * 64, rows=1,  # type: ignore[arg-type]
         inputs=[InputRecord(id=given, content="0" * 64) for given in inputs],
         drops={}, facts={}, files=[], provenance={}, built_at=datetime(2026, 1, 1),
     )  # fmt: skip
@@ -36,7 +39,12 @@ def lineage(*lines: str) -> tuple[Record, dict[str, Record]]:
         entry, shape = recipe.entry, recipe.maker.makes
         if id not in found:
             found[id] = record(
-                id, entry.maker, *map(str, entry.inputs), kind=entry.kind, rows_are=shape and shape.name, **recorded(recipe)
+                id,
+                entry.maker,
+                *map(str, entry.inputs),
+                kind=entry.kind,
+                rows_are=shape and shape.name,  # type: ignore[arg-type]
+                **recorded(recipe),
             )
             for given in entry.inputs:
                 add(str(given))
@@ -50,7 +58,7 @@ def names(found: list[Term]) -> set[tuple[str, str, str | None]]:
     return {(term.what, term.name, term.licence) for term in found}
 
 
-def test_the_papers_union_is_made_of_gsm8k_and_five_models():
+def test_the_papers_union_is_made_of_gsm8k_and_five_models() -> None:
     found = terms(*lineage("gsm8k-rft-u33b@1"))
     assert names(found) == {
         ("questions", "openai/gsm8k", "mit"),
@@ -65,26 +73,26 @@ def test_the_papers_union_is_made_of_gsm8k_and_five_models():
     assert hub_license(found) == ["llama2", "mit", "other"]
 
 
-def test_what_llama_2_asks_of_its_outputs_is_a_note_and_does_not_stop():
+def test_what_llama_2_asks_of_its_outputs_is_a_note_and_does_not_stop() -> None:
     (llama,) = (term for term in terms(*lineage("gsm8k-rft-llama2-7b@1")) if term.what == "model")
     assert "improve any other large language model (excluding Llama 2 or derivative works thereof)" in llama.note
     assert llama.note.startswith("Llama 2 Community License Agreement, section 1(b)(v): ")
-    assert llama.url.startswith("https://")
+    assert llama.url.startswith("https://")  # type: ignore[union-attr]
 
 
-def test_data_we_invented_is_under_the_projects_own_licence():
+def test_data_we_invented_is_under_the_projects_own_licence() -> None:
     found = terms(*lineage("mini-rft-large@1"))
     assert ("questions", "made by story_problems", "apache-2.0") in names(found)
     assert ("text", "made by story_text", "apache-2.0") in names(found)
 
 
-def test_every_repository_of_the_catalog_has_a_licence():
+def test_every_repository_of_the_catalog_has_a_licence() -> None:
     listed = catalog.read(ROOT / "catalog.yaml")
     repos = {bind(entry, listed).params.get("repo") for entry in listed.entries.values()} - {None}
     assert repos == set(table().sources)
 
 
-def test_a_licence_follows_fractions_samples_and_rejection_sets(workspace):
+def test_a_licence_follows_fractions_samples_and_rejection_sets(workspace: Workspace) -> None:
     workspace.write("samples.jsonl", samples_of({0: [SIX[0]["answer"]], 1: [SIX[1]["answer"]]}))
     workspace.add(
         "six@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?, licence: cc-by-sa-4.0}}",
@@ -108,7 +116,7 @@ def test_a_licence_follows_fractions_samples_and_rejection_sets(workspace):
     assert "for NonCommercial purposes only" in finding.says
 
 
-def test_the_lines_own_licence_wins_over_what_its_repository_is_known_for():
+def test_the_lines_own_licence_wins_over_what_its_repository_is_known_for() -> None:
     (found,) = terms(record("q@1", "gsm8k", repo="openai/gsm8k", licence="cc-by-4.0"), {})
     assert found.licence == "cc-by-4.0"
     (found,) = terms(record("q@1", "gsm8k", repo="openai/gsm8k", licence=None), {})
@@ -122,12 +130,12 @@ def test_the_lines_own_licence_wins_over_what_its_repository_is_known_for():
     ("model", "licence", "known"),
     [("gpt-9", None, None), ("gpt-9", "cc-by-4.0", "cc-by-4.0"), ("meta-llama/Llama-2-7b-hf", None, "llama2")],
 )
-def test_a_model_that_is_only_a_name_is_a_source_too(model, licence, known):
+def test_a_model_that_is_only_a_name_is_a_source_too(model: Any, licence: Any, known: Any) -> None:
     found = terms(record("s@1", "samples_file", rows_are="SAMPLES", path="s.jsonl", model=model, licence=licence), {})
     assert names(found) == {("samples", "s.jsonl", licence), ("model", model, known)}
 
 
-def test_unknown_licences_are_said_with_what_to_do_and_do_not_stop():
+def test_unknown_licences_are_said_with_what_to_do_and_do_not_stop() -> None:
     found = terms(
         record("s@1", "samples_file", "q@1", rows_are="SAMPLES", path="s.jsonl", model="gpt-9"),
         by_id(record("q@1", "questions_file", path="q.jsonl", licence="unknown")),
@@ -139,12 +147,12 @@ def test_unknown_licences_are_said_with_what_to_do_and_do_not_stop():
     assert hub_license(found) == "unknown"
 
 
-def test_a_new_kind_of_source_that_nobody_reviewed_is_unknown():
+def test_a_new_kind_of_source_that_nobody_reviewed_is_unknown() -> None:
     (found,) = terms(record("new@1", "scraped"), {})
     assert found.licence is None
 
 
-def test_a_licence_that_the_hub_does_not_know_is_said_and_is_other_on_the_card():
+def test_a_licence_that_the_hub_does_not_know_is_said_and_is_other_on_the_card() -> None:
     found = terms(record("q@1", "questions_file", path="q.jsonl", licence="cc-by-sa-4"), {})
     (finding,) = conflicts(found)
     assert (finding.name, finding.stops) == ("licence/cc-by-sa-4", False)
@@ -174,11 +182,11 @@ def term(licence: str | None, what: str = "questions", inside: bool = True) -> T
         ([term("cc-by-sa-4.0"), term("cc-by-nc-4.0", "text", inside=False)], []),
     ],
 )
-def test_only_listed_pairs_stop(found, stopped):
+def test_only_listed_pairs_stop(found: Any, stopped: Any) -> None:
     assert [f.name.removeprefix("licence/") for f in conflicts(found) if f.stops] == stopped
 
 
-def test_rows_that_only_a_model_learned_from_are_not_inside():
+def test_rows_that_only_a_model_learned_from_are_not_inside() -> None:
     base = record("base@1", "hub", kind="model", rows_are=None, repo="meta-llama/Llama-2-7b-hf")
     learned = record("learned@1", "questions_file", path="learned.jsonl", licence="cc-by-nc-4.0")
     tuned = record("tuned@1", "sft", "base@1", "learned@1", kind="model", rows_are=None)
@@ -209,17 +217,17 @@ def test_rows_that_only_a_model_learned_from_are_not_inside():
         (["llama1", "llama2", None, "home-made"], ["llama2", "other", "unknown"]),
     ],
 )
-def test_the_cards_license_is_one_the_hub_knows(licences, card):
+def test_the_cards_license_is_one_the_hub_knows(licences: Any, card: Any) -> None:
     assert hub_license([term(licence) for licence in licences]) == card
 
 
-def test_the_cards_license_is_taken_by_the_hubs_client():
+def test_the_cards_license_is_taken_by_the_hubs_client() -> None:
     from huggingface_hub import DatasetCardData
 
-    assert DatasetCardData(license=hub_license([term("mit"), term("llama2")])).to_dict()["license"] == ["llama2", "mit"]
+    assert DatasetCardData(license=hub_license([term("mit"), term("llama2")])).to_dict()["license"] == ["llama2", "mit"]  # type: ignore[no-untyped-call]
 
 
-def test_what_licences_yaml_says_is_checked_when_it_is_read():
+def test_what_licences_yaml_says_is_checked_when_it_is_read() -> None:
     good = table().model_dump()
     assert Table.model_validate(good) == table()
     for bad in (

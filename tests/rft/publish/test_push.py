@@ -126,7 +126,7 @@ def test_datasets_loads_a_tag_with_equal_rows(family: Workspace, hub: Hub) -> No
     rows = load_dataset(REPO, "both", revision="both-v1", split="train")
     assert pl.DataFrame(rows.to_list(), schema=family.made("both@1").rows.schema).equals(family.made("both@1").rows)
     verdicts = load_dataset(REPO, "both_verdicts", revision="both-v1", split="train")
-    assert verdicts.num_rows == family.made("both@1").verdicts.height
+    assert verdicts.num_rows == family.made("both@1").verdicts.height  # type: ignore[union-attr]
     assert load_dataset(REPO, "scores", revision="scores-v1", split="test").num_rows == family.made("scores@1").rows.height
     by_k = load_dataset(REPO, "statistics", revision="both-v1", split="train")
     assert {row["artifact"]: row["paths_with_human"] is None for row in by_k} == {"both@1": False, "scores@1": True}
@@ -302,7 +302,7 @@ def a_script(dice: random.Random) -> list[Fault]:
         near = {"409 tag": 1, "412": 2, "stored wrong": 4}.get(what, 40)
         wait = dice.choice([None, 0]) if what == "429" else None
         after = dice.choice([None, 0, dice.randint(1, 400)]) if what == "reset" else None
-        faults.append(Fault(what, at=dice.randint(1, near), retry_after=wait, after=after))
+        faults.append(Fault(what, at=dice.randint(1, near), retry_after=wait, after=after))  # type: ignore[arg-type]
     return faults
 
 
@@ -369,12 +369,12 @@ def test_a_push_that_is_killed_anywhere_is_completed_by_the_next(
                 return at % 8 == 1  # the request was carried out, or not
 
             hub.fail(Fault("call", at=at, call=kill))
-            running_push.append(subprocess.Popen(command, cwd=family.folder, env=there, stderr=subprocess.DEVNULL))
+            running_push.append(subprocess.Popen(command, cwd=family.folder, env=there, stderr=subprocess.DEVNULL))  # type: ignore[arg-type]
             killed += running_push[0].wait() != 0
             hub.settle()
             if ("dataset", REPO) in hub.repos:
                 check_tags(pair, hub, at)
-            again = subprocess.run(command, cwd=family.folder, env=there, capture_output=True, text=True)
+            again = subprocess.run(command, cwd=family.folder, env=there, capture_output=True, text=True)  # type: ignore[arg-type]
             assert again.returncode == 0, again.stderr
             assert set(hub.repo(REPO).tags) == {"six-v1", "red-rft-v1"}
             check_tags(pair, hub, at)

@@ -1,6 +1,7 @@
 """What should not be published is found in metadata, named, and not repeated; what only looks like it is left alone."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -78,25 +79,25 @@ def record(**params: object) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_in_a_parameter_stops_under_the_name_of_the_parameter(secret):
+def test_a_secret_in_a_parameter_stops_under_the_name_of_the_parameter(secret: Any) -> None:
     (finding,) = find_secrets(record(path=f"see {secret}."))
     assert (finding.gate, finding.name, finding.stops) == ("secrets", "secrets/six@1/params.path", True)
     assert finding.says.startswith(f"artifact.json of six@1: params.path holds {SECRETS[secret]} (")
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_is_not_printed_whole(secret):
+def test_a_secret_is_not_printed_whole(secret: Any) -> None:
     (finding,) = find_secrets(record(path=secret))
     assert secret not in finding.says + finding.name
     assert " characters)" in finding.says
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_only_looks_like_a_secret_is_left_alone(text):
+def test_what_only_looks_like_a_secret_is_left_alone(text: Any) -> None:
     assert find_secrets({**record(path=text), "README.md": f"{text}\n({text})"}) == []
 
 
-def test_each_place_is_a_finding_of_its_own_and_says_all_that_it_holds():
+def test_each_place_is_a_finding_of_its_own_and_says_all_that_it_holds() -> None:
     token, mail, home = next(iter(SECRETS)), "ada@" + "example.org", "/home/" + "ada"
     found = find_secrets(
         {
@@ -118,7 +119,7 @@ def test_each_place_is_a_finding_of_its_own_and_says_all_that_it_holds():
     assert all(f"override {finding.name}" in finding.says for finding in found)
 
 
-def test_a_secret_that_is_a_key_is_found_and_not_printed_either():
+def test_a_secret_that_is_a_key_is_found_and_not_printed_either() -> None:
     token = next(iter(SECRETS))
     (finding,) = find_secrets(record(**{token: "x"}))
     assert token not in finding.name + finding.says
@@ -130,7 +131,7 @@ NESTED = st.recursive(st.just("SECRET"), lambda inner: st.lists(inner, min_size=
 
 
 @given(NESTED, st.sampled_from(list(SECRETS)), st.text("é \n\"'(<>,;=", max_size=3))
-def test_a_secret_is_found_wherever_it_stands(value, secret, around):
+def test_a_secret_is_found_wherever_it_stands(value: Any, secret: Any, around: Any) -> None:
     leaves = json.dumps(value).count("SECRET")
     text = json.dumps(value).replace("SECRET", json.dumps(around + secret + around)[1:-1])
     found = find_secrets({"artifact.json of six@1": text})
@@ -138,7 +139,7 @@ def test_a_secret_is_found_wherever_it_stands(value, secret, around):
     assert not any(secret in finding.says for finding in found)
 
 
-def test_nothing_is_found_in_the_catalog_or_in_what_was_built_from_it():
+def test_nothing_is_found_in_the_catalog_or_in_what_was_built_from_it() -> None:
     records = (ROOT / ".rft" / "artifacts").glob("*/*/artifact.json")
     texts = {f"artifact.json of {file.parent}": file.read_text() for file in records}
     texts["catalog.yaml"] = (ROOT / "catalog.yaml").read_text()
@@ -147,12 +148,12 @@ def test_nothing_is_found_in_the_catalog_or_in_what_was_built_from_it():
 
 @pytest.mark.parametrize("start", ["", "a@", "http://a:", "/home/"])
 @pytest.mark.parametrize("piece", ["a", "a.a-"])
-def test_the_time_grows_only_with_the_length_of_a_word(start, piece):
+def test_the_time_grows_only_with_the_length_of_a_word(start: Any, piece: Any) -> None:
     check_time(start + piece * (1_000_000 // len(piece)))
 
 
 @pytest.mark.parametrize("piece", ["eyJaaaaaaaaa.", "sk-", "/a", "://a:", "x@a.", "/home", "C:\\Users\\", "-----BEGIN "])
-def test_the_time_grows_only_with_the_number_of_beginnings(piece):
+def test_the_time_grows_only_with_the_number_of_beginnings(piece: Any) -> None:
     check_time(piece * (1_000_000 // len(piece)))
 
 
