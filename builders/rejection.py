@@ -11,7 +11,7 @@ from annotated_types import Ge
 from builders._selection import BLIND, Select, in_order, keep
 from eval.grading.grade import check_models, gold_answers, grade, human_paths
 from eval.grading.paths import count_paths
-from eval.grading.rules import PAPER, PATHS, RULES, Key, Mode, Policy
+from eval.grading.rules import PATHS, RULES, Key, Mode, Policy
 from registry.maker import Input, Questions, Tables
 from registry.rows import SAMPLES, TRAINING, VERDICTS
 
@@ -69,7 +69,7 @@ def build(
     )
     pool = grade(pool, rules, tolerance=tolerance)
 
-    right_is_enough = select == "all" and rules is PAPER
+    right_is_enough = select == "all" and not rules.all_checks_equations
     pool = pool.with_columns(
         same_as_human=pl.col(path).eq_missing(pl.col("human_path")) & pl.col("has_human"),
         origin=pl.coalesce("model", pl.col("source").str.split("@").list.first()),

@@ -30,7 +30,7 @@ class Rules:
     a tolerance in the same numbers; `strict`: in evals the difference must stay below it. `vote`: what a majority vote counts.
     `holds`: whether an annotated equation, and what was read of it, is sound. `plain`: equations in plain text make a path too, and without any there is
     none; else a response without an annotation has the path "". `gold_from_solution`: the gold answer is read from the human
-    solution where there is one. `key`, `same_as_human` and `tolerance` are defaults of the makers' parameters.
+    solution where there is one. `all_checks_equations`: a set without deduplication leaves out what does not hold. `key`, `same_as_human` and `tolerance` are defaults of the makers' parameters.
     """
 
     name: Mode
@@ -42,6 +42,7 @@ class Rules:
     holds: Callable[[str, Reading], bool]
     plain: bool
     gold_from_solution: bool
+    all_checks_equations: bool
     key: Key
     same_as_human: Policy
     tolerance: float  # of evals
@@ -62,6 +63,7 @@ PAPER = Rules(
     holds=lambda equation, reading: passes_paper(equation),
     plain=False,
     gold_from_solution=True,
+    all_checks_equations=False,  # the paper's "no dedup" set
     key="paper",
     same_as_human="keep",
     tolerance=1e-4,
@@ -76,6 +78,7 @@ STANDARD = Rules(
     holds=lambda equation, reading: reading.holds,
     plain=True,
     gold_from_solution=False,
+    all_checks_equations=True,
     key="canonical",
     same_as_human="drop",
     tolerance=0.0,

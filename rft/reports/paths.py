@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from eval.grading.rules import PATHS
 from registry.errors import InputError
 from registry.query.api import Artifact
 from registry.rows import PATH_STATS
@@ -83,7 +84,7 @@ def statistics(artifact: Artifact) -> Statistics:
             ],
             histogram=_rows(
                 connection,
-                f"select {'paths_canonical' if key == 'canonical' else 'paths'} as paths, count(*) as questions from path_stats group by 1 order by 1",
+                f"select {PATHS[key].replace('path', 'paths')} as paths, count(*) as questions from path_stats group by 1 order by 1",
             ),
             sources=_rows(connection, _sql("sources"), names),
             overlap=_rows(connection, _sql("overlap"), names) if len(sources) > 1 else [],

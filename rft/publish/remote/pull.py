@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from eval.grading.rules import Key
 from registry.errors import Conflict, InputError, NotFound, RemoteError, near
 from registry.graph import Cycle, Graph
 from registry.names import ArtifactId, check_name
@@ -34,7 +35,7 @@ T = TypeVar("T")
 class Facts(BaseModel):
     """What the commands here need of a record's facts, where they are."""
 
-    key: Literal["paper", "canonical"] = "canonical"
+    key: Key = "canonical"
     sources: list[str] = []
     notes: list[str] = []
 
