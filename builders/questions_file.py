@@ -4,7 +4,7 @@
 """
 
 from decimal import Decimal
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import polars as pl
 
@@ -31,8 +31,7 @@ def build(
     unless there is a `response` too (then `answer` is the gold one). Rows that cannot be used are refused with a
     reason; InputError if their share is above `max_refused`. `role` is what the questions are for, `licence` the file's.
     """
-    file = cast(BinaryIO, path)
-    rows = [_row(record) for record in read_records(file, "questions file", KNOWN)]
+    rows = [_row(record) for record in read_records(path, "questions file", KNOWN)]
     frame = pl.DataFrame(
         rows, schema={**QUESTIONS.schema, "given": pl.String, "line": pl.Int64, "drop": pl.String, "detail": pl.String}
     )

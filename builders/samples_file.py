@@ -3,7 +3,7 @@
 {"question": "Natalia sold clips to 48 ...", "completion": "48/2=<<48/2=24>>24 ...\\n#### 72", "model": "llama2-7b"}
 """
 
-from typing import Annotated, Any, BinaryIO, Literal, cast
+from typing import Annotated, Any, Literal
 
 import polars as pl
 
@@ -56,7 +56,7 @@ def build(
     frames: list[pl.DataFrame] = []
     others: set[str] = set()
     both = 0
-    for line, fields, reason, detail in read_records(cast(BinaryIO, path), "samples file", KNOWN):
+    for line, fields, reason, detail in read_records(path, "samples file", KNOWN):
         id = draw = response = None
         if reason is None:
             others.update(fields.keys() - KNOWN)

@@ -1,4 +1,4 @@
-"""Pinned snapshots of the Hugging Face Hub, read from its cache where they are there; and which of its failures pass."""
+"""Pinned snapshots of the Hugging Face Hub, read from its cache where they are there."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,10 +1,13 @@
-"""How and where a maker works: never part of the recipe, and nothing here may change what is made."""
+"""The contract of a maker: what its signature may say, what it is given, and what it returns.
+
+How and where it runs (`Options`, `Run`) is never part of the recipe, and changes nothing that is made.
+"""
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import polars as pl
 from pydantic import StringConstraints
@@ -85,8 +88,6 @@ class About:
 
 
 Role = Annotated[Literal["train", "validation", "test"], About]  # what questions are for: nobody may train on test questions
-
-
 Licence = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9.-]*$"), About]  # as the Hub names it: mit, cc-by-4.0
 
 
@@ -138,15 +139,15 @@ class Trained:
     facts: Mapping[str, Any]
     loss: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LOSS.schema))
     drops: pl.DataFrame | None = None
-    hub: "HubFiles | None" = None
+    hub: HubFiles | None = None
 
 
-class Location:
-    """A parameter that says where, not what: a file, relative to the catalog's folder.
+class At:
+    """Marks a parameter that says where, not what: a path relative to the catalog's folder. Only its last name is recorded.
 
-    The maker gets an open binary file whose sha256 is the line's `sha256`. Only the file's name is recorded.
+    The line's `sha256` is that of the file, or is taken over the list of (path, sha256) of the folder's files.
     """
 
 
-class Folder(Location):
-    """A Location that is a folder: the maker gets its path; `sha256` is taken over the list of (path, sha256) of its files."""
+Location = Annotated[BinaryIO, At]  # a file: the maker gets it open
+Folder = Annotated[Path, At]  # a folder: the maker gets its path

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 from annotated_types import Gt
 
@@ -30,13 +30,10 @@ def train(
     What the model was `made_from`, elsewhere or earlier, is not read: it stands in the lineage, as the line's author says.
     Raises InputError if the folder holds no config.json.
     """
-    folder = cast(Path, path)
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder.name} has no config.json, so it is no model that transformers can load. Name its folder.")
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path.name} has no config.json, so it is no model that transformers can load. Name its folder.")
     ours = {RECORD, *BESIDE}  # of a folder that was an artifact somewhere
-    shutil.copytree(
-        folder, run.folder, dirs_exist_ok=True, ignore=lambda at, names: ours & {*names} if Path(at) == folder else ()
-    )
+    shutil.copytree(path, run.folder, dirs_exist_ok=True, ignore=lambda at, names: ours & {*names} if Path(at) == path else ())
     return Trained(known_loss(loss, loss_source))
 
 

@@ -154,7 +154,7 @@ def bind(entry: Entry, catalog: Catalog) -> Recipe:
             f"{at}: {maker.name} has no parameter {unknown[0]!r}; it has {', '.join(maker.params) or 'none'}.{near(unknown[0], maker.params)}"
         )
     location = next((name for name, p in maker.params.items() if p.annotation in (Location, Folder)), None)
-    folder = location is not None and maker.params[location].annotation is Folder
+    folder = location is not None and maker.params[location].annotation == Folder
     params: dict[str, Any] = {}
     for name, parameter in maker.params.items():
         if name in entry.params:
