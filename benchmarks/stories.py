@@ -9,6 +9,8 @@ Everything is made from a seed: names, numbers, sentences, mistakes. No data set
 
     python -m benchmarks.stories --examples examples     writes the data of the examples
     python -m benchmarks.stories [--check] [--json]      makes 7,473 x 100 samples and says what is in them
+
+The file is long because it is one table: each small function in its middle is one event of a story, its sentences and its arithmetic.
 """
 
 import argparse
@@ -894,7 +896,7 @@ def _varied(root: Node, dice: random.Random, rate: float) -> Derivation:
         for part in (node.left, node.right):
             if isinstance(part, Node):
                 uses[id(part)] = uses.get(id(part), 0) + 1
-    made: dict[int, Node] = {}
+    made: dict[int, Node | Number] = {}
     inside: set[int] = set()
     late: set[int] = set()
     roll = dice.random
@@ -933,7 +935,7 @@ def _varied(root: Node, dice: random.Random, rate: float) -> Derivation:
             if op in "+*" and roll() < rate:
                 left, right = right, left
             new = Node(op, left, right, says, money, node.fact)
-        made[id(node)] = new  # type: ignore[assignment]
+        made[id(node)] = new
         if isinstance(new, Node):
             if node is not root and uses[id(node)] == 1 and roll() < rate * 0.6:
                 inside.add(id(new))

@@ -32,10 +32,10 @@ def columns_of(record: Record, table: str) -> list[str]:
 def read(stored: Stored, table: str, span: Span = None) -> pl.DataFrame | None:
     """Return a table, or the rows of some questions, with the columns of its shape; None if the artifact has no such table."""
     file = stored.file(f"{table}.parquet")
-    return None if file is None else readwide(file, shape_of(stored.record, table), columns_of(stored.record, table), span)
+    return None if file is None else read_wide(file, shape_of(stored.record, table), columns_of(stored.record, table), span)
 
 
-def readwide(file: Path, shape: Shape, there: list[str], span: Span = None) -> pl.DataFrame:
+def read_wide(file: Path, shape: Shape, there: list[str], span: Span = None) -> pl.DataFrame:
     """Return a file of rows that was written with the columns `there` with all columns of `shape`."""
     if span is None:
         frame = pl.read_parquet(file)
