@@ -11,7 +11,6 @@ one process and never opened for writing again; a record is written whole and sy
 processes may add draws at once, and one that is killed leaves at most the torn end of a segment, which readers pass over.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -20,7 +19,6 @@ import struct
 import time
 import zlib
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -28,7 +26,7 @@ from typing import NamedTuple, Self
 import polars as pl
 import pyarrow as pa
 
-from registry.files import no_space_is_an_error, sync
+from registry.files import locked, no_space_is_an_error, replaced, sync
 
 log = logging.getLogger("rft")
 
@@ -105,10 +103,8 @@ class DrawStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             record = self.folder / "key.json"
             if not record.exists():
-                scratch = record.with_name(f".key.{os.getpid()}")
-                scratch.write_text(json.dumps(asdict(self.key), indent=1) + "\n", encoding="utf-8")
-                sync(scratch)
-                scratch.replace(record)
+                with replaced(record, durable=True) as scratch:
+                    scratch.write_text(json.dumps(asdict(self.key), indent=1) + "\n", encoding="utf-8")
             for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
                 sync(folder)
         return DrawWriter(self.folder)
@@ -136,7 +132,7 @@ class DrawWriter:
             stream.write_table(table)
         payload = sink.getvalue().to_pybytes()
         # Stamp and write are one act: of two writers, whose stamp is earlier has written first.
-        with no_space_is_an_error(), _alone(self._folder):
+        with no_space_is_an_error(), locked(self._folder / "lock"):
             if self._segment < 0:
                 self._segment = _claim(self._folder)
             self._stamp = max(time.time_ns(), self._stamp + 1)
@@ -189,17 +185,6 @@ def _words(record: Path) -> tuple[str, str]:
         return f"{known['model']} ({known['content'][:12]}), {how}", known["content"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "a store that lost its key.json", ""
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other writers of a store waiting."""
-    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _segments(folder: Path) -> list[Path]:

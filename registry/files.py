@@ -1,12 +1,15 @@
-"""Whole files: hashes, locks, removal, and what a full disk says."""
+"""Whole files: hashes, replacement by one rename, locks, removal, and what a full disk says."""
 
 import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,22 +63,54 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Yield whether the lock file could be locked (its writer is dead)."""
+def locked(path: Path, wait: float = math.inf, *, make: bool = True) -> Iterator[bool]:
+    """Hold the lock of a file or a folder; yield whether it could be had within `wait` seconds.
+
+    It is given up at the end, and when this process dies. A file that is not there is made, unless `make` is false: then
+    there is no lock to be had.
+    """
     try:
-        handle = os.open(path, os.O_RDWR)
-    except OSError:
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | (os.O_CREAT if make else 0), 0o644)
+    except FileNotFoundError:
+        if make:
+            raise
         yield False
         return
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
+        yield _flock(handle, time.monotonic() + wait)
     finally:
         os.close(handle)
+
+
+def _flock(handle: int, until: float) -> bool:
+    if until == math.inf:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return True
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+@contextmanager
+def replaced(file: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield a path beside `file` to write to; it becomes `file` by one rename, or is gone if anything goes wrong.
+
+    `durable`: its bytes are on the disk before it does.
+    """
+    scratch = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield scratch
+        if durable:
+            sync(scratch)
+        scratch.replace(file)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

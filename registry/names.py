@@ -1,6 +1,8 @@
 """Names of artifacts: `gsm8k-rft-u13b@1`, or `gsm8k-rft-u13b@dev` for one that is rebuilt every time."""
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from registry.errors import RftError
@@ -46,3 +48,16 @@ def check_name(name: str) -> None:
         raise RftError(
             f"{name!r} is not an artifact name: lower-case letters and digits, joined by single - or . (gsm8k-train-1of32)."
         )
+
+
+def is_glob(word: str) -> bool:
+    return any(c in word for c in "*?[")
+
+
+def meant(word: str, ids: Iterable[ArtifactId]) -> list[ArtifactId]:
+    """Return those of `ids` that a word of a command means: name@1, a bare name (its highest version), or a glob."""
+    if is_glob(word):
+        return [id for id in ids if fnmatchcase(str(id), word) or fnmatchcase(id.name, word)]
+    if "@" in word:
+        return [id for id in ids if str(id) == word]
+    return sorted(id for id in ids if id.name == word)[-1:]

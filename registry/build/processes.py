@@ -1,6 +1,5 @@
 """One build, several processes: who publishes, who follows, and the folder a training keeps its checkpoints in."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from registry.build.inputs import given_to, opened, with_run
 from registry.catalog.bind import Recipe, recorded
 from registry.errors import Conflict, UsageError
+from registry.files import locked
 from registry.maker import Options, Run
 from registry.store.record import Record, Stored
 from registry.store.store import Store
@@ -55,12 +55,7 @@ def work_folder_of(recipe: Recipe, store: Store, inputs: list[Stored]) -> Iterat
         yield folder
         return
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder.with_name(folder.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Conflict(f"{recipe.entry.id} is being trained by another process. Wait for it, or stop it.") from error
+    with locked(folder.with_name(folder.name + ".lock"), 0) as ours:
+        if not ours:
+            raise Conflict(f"{recipe.entry.id} is being trained by another process. Wait for it, or stop it.")
         yield folder
-    finally:
-        os.close(handle)

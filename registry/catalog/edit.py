@@ -1,12 +1,8 @@
 """Write lines of catalog.yaml, leaving every other byte as it is."""
 
-import fcntl
 import json
-import os
 import shutil
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ import yaml
 
 from registry.catalog.read import SECTIONS, Entry, compose, is_empty, read
 from registry.errors import CatalogError
+from registry.files import locked, replaced
 from registry.names import ArtifactId
 
 
@@ -48,8 +45,8 @@ def add_lines(file: Path, lines: Sequence[tuple[str, str]], entries: Mapping[Art
     written one artifact a line, or if the lines would not read back so.
     """
     file = file.resolve()  # of a link, the file it means
-    with _folder_lock(file.parent):
-        scratch = file.with_name(f".{file.stem}.{uuid.uuid4().hex}.yaml")
+    # The folder itself is locked against others who add lines: no lock file is left beside the catalog.
+    with locked(file.parent), replaced(file) as scratch:
         try:
             if file.exists():
                 shutil.copy(file, scratch)
@@ -61,22 +58,8 @@ def add_lines(file: Path, lines: Sequence[tuple[str, str]], entries: Mapping[Art
                     raise CatalogError(
                         f"{id} cannot be written as a line of {file.name}: {found[id].params} is not {entry.params}."
                     )
-            scratch.replace(file)
         except CatalogError as error:
             raise CatalogError(str(error).replace(scratch.name, f"{file.name} with the new lines")) from error
-        finally:
-            scratch.unlink(missing_ok=True)
-
-
-@contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder itself locked against others who add lines: no lock file is left beside the catalog."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _add_line(file: Path, name: str, section: str, line: str) -> None:

@@ -7,14 +7,13 @@ used); corrupt (the files are not the ones that were written). Only `build` is b
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from registry.catalog.bind import Recipe, bind, recorded
 from registry.catalog.read import Catalog
 from registry.errors import CatalogError, Corrupt, Drifted, EditedEntry, NotFound, RftError, near
 from registry.graph import Cycle, Graph
-from registry.names import ArtifactId, parse_id
+from registry.names import ArtifactId, meant, parse_id
 from registry.store.record import Damaged, Record, Stored
 from registry.store.store import Store
 
@@ -136,12 +135,7 @@ def select(steps: dict[ArtifactId, Step], patterns: Iterable[str]) -> list[Step]
     """
     chosen: dict[ArtifactId, Step] = {}
     for pattern in patterns:
-        if any(c in pattern for c in "*?["):
-            found = [id for id in steps if fnmatchcase(str(id), pattern) or fnmatchcase(id.name, pattern)]
-        elif "@" in pattern:
-            found = [id for id in steps if str(id) == pattern]
-        else:
-            found = sorted(id for id in steps if id.name == pattern)[-1:]
+        found = meant(pattern, steps)
         if not found:
             raise NotFound(
                 f"{pattern} is not in the catalog.{near(pattern, dict.fromkeys([*map(str, steps), *(id.name for id in steps)]))}"

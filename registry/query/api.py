@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from registry.catalog.read import default_home
 from registry.errors import Drifted, InputError, NotFound, RftError, near
-from registry.names import ArtifactId, parse_id
+from registry.names import ArtifactId, is_glob, meant, parse_id
 from registry.query import index
 from registry.store.lineage import flat, lineage
 from registry.store.record import Record, Stored
@@ -143,13 +142,10 @@ class Registry:
         """Return the ids that words mean: as `resolve`, or every built one that a glob matches, in order of name."""
         chosen: dict[ArtifactId, None] = {}
         for name in names:
-            if any(c in name for c in "*?["):
-                found = [id for id in sorted(self.store.stamps()) if fnmatchcase(str(id), name) or fnmatchcase(id.name, name)]
-                if not found:
-                    raise NotFound(f"nothing that is built is called like {name}. `rft ls` lists what is.")
-                chosen |= dict.fromkeys(found)
-            else:
-                chosen[self.resolve(name)] = None
+            found = meant(name, sorted(self.store.stamps())) if is_glob(name) else [self.resolve(name)]
+            if not found:
+                raise NotFound(f"nothing that is built is called like {name}. `rft ls` lists what is.")
+            chosen |= dict.fromkeys(found)
         return list(chosen)
 
     def load(self, name: str) -> Artifact:

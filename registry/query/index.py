@@ -6,19 +6,17 @@ Tables: artifacts, inputs, drops_by_reason, scores. Views: "name@v" (rows), "nam
 """
 
 import hashlib
-import os
 import re
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from filelock import FileLock, Timeout
 
 from registry.errors import RftError
+from registry.files import locked, replaced
 from registry.names import DEV, ArtifactId
 from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, SCORES, Shape
 from registry.rows import TABLES as SHAPES_BESIDE
@@ -68,19 +66,18 @@ def _current(store: Store) -> duckdb.DuckDBPyConnection:
         connection.close()
     try:
         store.home.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(file) + ".lock", timeout=LOCK_SECONDS):
+        with locked(file.with_name(file.name + ".lock"), LOCK_SECONDS) as ours:
             connection = _open(file)
             known = _inside(connection, store) if connection is not None else None
+            if connection is not None and not ours and known is not None:
+                return connection  # someone else is at it; what is there is a true, if older, picture
             if connection is not None:
                 connection.close()
+            if not ours:
+                return _in_memory(store, stamps)
             stamps = store.stamps()
             if known != stamps:
                 _write(store, file, stamps, known)
-    except Timeout:
-        connection = _open(file)
-        if connection is not None and _inside(connection, store) is not None:
-            return connection  # someone else is at it; what is there is a true, if older, picture
-        return _in_memory(store, stamps)
     except (OSError, duckdb.IOException):  # nothing can be written, or an artifact went away meanwhile
         return _in_memory(store, store.stamps())
     connection = _open(file)
@@ -114,10 +111,9 @@ def _inside(connection: duckdb.DuckDBPyConnection, store: Store) -> dict[Artifac
 
 
 def _write(store: Store, file: Path, stamps: dict[ArtifactId, int], known: dict[ArtifactId, int] | None) -> None:
-    for left in file.parent.glob(".registry.*.duckdb*"):  # by a writer that was killed; the lock says there is no other
+    for left in file.parent.glob(".registry.*"):  # by a writer that was killed; the lock says there is no other
         left.unlink()
-    scratch = file.with_name(f".registry.{uuid.uuid4().hex}.duckdb")
-    try:
+    with replaced(file) as scratch:
         if known is not None:
             # A copy: readers of the old file keep it until they close, and a crash here leaves it as it was.
             scratch.write_bytes(file.read_bytes())
@@ -125,10 +121,6 @@ def _write(store: Store, file: Path, stamps: dict[ArtifactId, int], known: dict[
             connection.execute(f"attach '{_quoted(str(scratch))}' as registry (storage_version 'v1.0.0')")
             connection.execute("use registry")
             _update(connection, store, stamps, known)
-        os.replace(scratch, file)
-    finally:
-        with suppress(FileNotFoundError):
-            scratch.unlink()
 
 
 def _in_memory(store: Store, stamps: dict[ArtifactId, int]) -> duckdb.DuckDBPyConnection:

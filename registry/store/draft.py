@@ -1,7 +1,6 @@
 """An artifact that is being written; it becomes visible by one rename, so it is whole or absent."""
 
 import errno
-import fcntl
 import os
 import uuid
 from contextlib import ExitStack, suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from registry.errors import Conflict
-from registry.files import remove_tree, sync
+from registry.files import locked, remove_tree, sync
 from registry.names import ArtifactId
 from registry.store.record import RECORD, FileRecord, Record, files_in
 
@@ -26,11 +25,11 @@ class Draft:
         while True:
             self.folder = store.temporary / f"{id}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
             self._lock_path = self.folder.with_name(self.folder.name + ".lock")
-            self._lock = os.open(self._lock_path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._lock = ExitStack()
+            self._lock.enter_context(locked(self._lock_path))
             if self._lock_path.exists():
                 break
-            os.close(self._lock)  # a sweep took it for a dead writer's before it was locked: another name, another try
+            self._lock.close()  # a sweep took it for a dead writer's before it was locked: another name, another try
         self.folder.mkdir()
 
     def __enter__(self) -> Self:
@@ -41,12 +40,9 @@ class Draft:
 
     def discard(self) -> None:
         """Remove the folder and give up the lock; does nothing the second time."""
-        if self._lock < 0:
-            return
         remove_tree(self.folder)
         self._lock_path.unlink(missing_ok=True)
-        os.close(self._lock)
-        self._lock = -1
+        self._lock.close()
 
     def files(self) -> list[FileRecord]:
         """Return the data files written so far, hashed."""

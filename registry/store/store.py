@@ -7,14 +7,13 @@ artifact.json last, and becomes visible by one rename; so it is whole or absent,
 import errno
 import json
 import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from registry.errors import Corrupt, NotFound, RftError, near
-from registry.files import entries, read_json, remove_tree, sha256_file, try_lock
+from registry.files import entries, locked, read_json, remove_tree, replaced, sha256_file
 from registry.names import DEV, ArtifactId
 from registry.store.draft import Draft
 from registry.store.record import RECORD, Damaged, FileRecord, Record, Stored
@@ -123,9 +122,8 @@ class Store:
         if file.exists():
             return
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_name(f".{uuid.uuid4().hex}")
-        scratch.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        scratch.replace(file)
+        with replaced(file) as scratch:
+            scratch.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     def _record_file(self, id: ArtifactId, content: str) -> Path:
         return self.records / f"{id}.{content}.json"
@@ -176,9 +174,8 @@ class Store:
     def _remember(self, file: Path, seen: dict[str, list[int]]) -> None:
         with suppress(OSError):  # a store that may only be read is checked every time
             self.seen.mkdir(parents=True, exist_ok=True)
-            scratch = file.with_name(f".{uuid.uuid4().hex}")
-            scratch.write_text(json.dumps(seen))
-            scratch.replace(file)
+            with replaced(file) as scratch:
+                scratch.write_text(json.dumps(seen))
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -193,7 +190,7 @@ class Store:
             if not entry.name.endswith(".lock"):
                 continue
             lock = Path(entry.path)
-            with try_lock(lock) as ours:
+            with locked(lock, 0, make=False) as ours:
                 if ours:
                     removed += lock.with_suffix("").exists()
                     remove_tree(lock.with_suffix(""))
@@ -205,14 +202,14 @@ class Store:
         count = 0
         for entry in entries(self.temporary):
             if entry.name.endswith(".lock"):
-                with try_lock(Path(entry.path)) as ours:
+                with locked(Path(entry.path), 0, make=False) as ours:
                     count += ours
         return count
 
     def is_busy(self, folder: Path) -> bool:
         """Return whether a training works in a folder of `work`."""
         lock = folder.with_name(folder.name + ".lock")
-        with try_lock(lock) as ours:
+        with locked(lock, 0, make=False) as ours:
             return lock.exists() and not ours
 
     def remove(self, id: ArtifactId) -> None:

@@ -13,7 +13,6 @@ right answer. Nor are the samples whose path another one stands for: they would 
 import errno
 import json
 import random
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from registry.errors import InputError, NotFound, UsageError, near
-from registry.files import no_space_is_an_error, sha256_file, sync
+from registry.files import no_space_is_an_error, replaced, sha256_file, sync
 from registry.names import parse_id
 from registry.query.api import Artifact, Registry
 from registry.store.lineage import flat, lineage
@@ -305,19 +304,16 @@ def _whole(file: Path, outdated: Path | None = None) -> Iterator[Path]:
 
     `outdated` is removed just before: what it says is of the file that is replaced.
     """
-    scratch = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     try:
-        yield scratch
-        sync(scratch)
-        if outdated is not None:
-            outdated.unlink(missing_ok=True)
-        scratch.replace(file)
+        with replaced(file) as scratch:
+            yield scratch
+            sync(scratch)
+            if outdated is not None:
+                outdated.unlink(missing_ok=True)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise InputError(f"{file} cannot be written ({error.strerror}). Name another place.") from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _write(rows: pl.DataFrame, encoding: Encoding, file: Path, pins: dict[str, Any]) -> None:

@@ -149,7 +149,7 @@ def test_a_lock_that_is_held_does_not_stop_readers_for_ever(full: Workspace) -> 
         [
             sys.executable,
             "-c",
-            f"from filelock import FileLock; import time; FileLock({str(index_path(registry.store)) + '.lock'!r}).acquire(); print(1, flush=True); time.sleep(60)",
+            f"from registry.files import locked; import time; from pathlib import Path; held = locked(Path({str(index_path(registry.store)) + '.lock'!r})); held.__enter__(); print(1, flush=True); time.sleep(60)",
         ],
         stdout=subprocess.PIPE,
     )

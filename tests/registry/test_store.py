@@ -255,7 +255,7 @@ def test_a_removal_that_was_cut_off_is_swept_up(store: Store) -> None:
     register(store, "a@1", "text")
     draft = store.draft(parse_id("a@1"))
     store.folder(parse_id("a@1")).rename(draft.folder / "removed")
-    os.close(draft._lock)  # as the death of its process does
+    draft._lock.close()  # as the death of its process does
     assert store.stamps() == {}
     assert store.sweep() == 1
     assert list(store.temporary.iterdir()) == []

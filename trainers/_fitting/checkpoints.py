@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from registry.files import sync
+from registry.files import replaced, sync
 
 log = logging.getLogger("rft")
 
@@ -19,10 +19,8 @@ def seal(checkpoint: Path, known: Mapping[str, Any]) -> None:
     files = _sizes(checkpoint)
     for path in [checkpoint / name for name in files]:
         sync(path)
-    unfinished = checkpoint / f"{MARK}.part"
-    unfinished.write_text(json.dumps({**known, "files": files}))
-    sync(unfinished)
-    unfinished.rename(checkpoint / MARK)
+    with replaced(checkpoint / MARK, durable=True) as mark:
+        mark.write_text(json.dumps({**known, "files": files}))
     sync(checkpoint)
 
 
@@ -47,7 +45,7 @@ def _is_complete(checkpoint: Path) -> bool:
 
 def _sizes(checkpoint: Path) -> dict[str, int]:
     """Return the bytes of every file of a checkpoint but its mark."""
-    files = [path for path in checkpoint.rglob("*") if path.is_file() and not path.name.startswith(MARK)]
+    files = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != MARK]
     return {str(path.relative_to(checkpoint)): path.stat().st_size for path in files}
 
 
