@@ -5,6 +5,7 @@
 No walk recurses: a chain of thousands must not end Python.
 """
 
+from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,18 @@ class Graph(Generic[T]):
                     stack.append((node, True))
                     stack += [(given, False) for given in reversed(self.inputs[node])]
         return list(done)
+
+    def nearest(self, start: T) -> list[T]:
+        """Return a node and all nodes that it was made from, nearest first."""
+        found = {start: None}
+        waiting = deque(found)
+        while waiting:
+            new = [
+                given for given in dict.fromkeys(self.inputs[waiting.popleft()]) if given in self.inputs and given not in found
+            ]
+            found.update(dict.fromkeys(new))
+            waiting += new
+        return list(found)
 
     @cached_property
     def users(self) -> dict[T, list[T]]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 
 import polars as pl
 from pydantic import StringConstraints
@@ -16,6 +16,7 @@ from registry.errors import UsageError
 from registry.rows import LOSS, QUESTIONS
 from registry.store.record import HubFiles
 
+T = TypeVar("T")
 Progress = Callable[[int, int, str, str], None]  # done, of (0: nobody knows), what is counted, what else there is to say
 
 
@@ -23,43 +24,34 @@ def nothing(done: int, of: int, unit: str, says: str) -> None:
     """Report no progress."""
 
 
-@dataclass(frozen=True)
 class Options:
-    """What the options of a command and the environment variables RFT_WORKERS, RFT_ENGINE, ... say.
+    """What is said about how to build: by the options of a command, or by variables of the environment, RFT_<NAME>.
 
-    `workers`, `chunk`: processes, and questions at a time, for makers that decide question by question (0: as fits).
-    `engine`: vllm, openai or transformers (empty: vllm where it is installed, else transformers). `base_url`,
-    `served_model`, `concurrency`: for the openai engine. `batch`: rows the transformers engine generates at once, and
-    rows a trainer holds on a device at once (0: as fits). `checkpoint`: seconds between two checkpoints of a training.
-    `deterministic`: train with deterministic algorithms on a GPU too.
+    Whoever is asked how reads what it knows, as a dataclass of its own with a default for everything:
+
+        Options(workers=2).read(Workers)   ->   Workers(workers=2, chunk=0)
     """
 
-    workers: int = 0
-    chunk: int = 0
-    engine: str = ""
-    base_url: str = ""
-    served_model: str = ""
-    concurrency: int = 64
-    batch: int = 0
-    checkpoint: int = 300
-    deterministic: bool = False
+    def __init__(self, **said: str | int | bool | None) -> None:
+        self._said = {name: value for name, value in said.items() if value is not None}
 
     @classmethod
-    def of_environment(cls, **given: Any) -> "Options":
-        """Return RFT_<NAME> for every option, those in `given` instead; UsageError if a number is none."""
-        found: dict[str, Any] = {}
-        for option in fields(cls):
-            variable = f"RFT_{option.name.upper()}"
-            text = os.environ.get(variable)
-            if text is None:
-                continue
-            if option.type is str:
-                found[option.name] = text
-            elif text.isdecimal():
-                found[option.name] = bool(int(text)) if option.type is bool else int(text)
-            else:
-                raise UsageError(f"{variable} is {text!r}; it must be a whole number from 0.")
-        return cls(**found | {name: value for name, value in given.items() if value is not None})
+    def of_environment(cls, **said: str | int | bool | None) -> "Options":
+        """Return what the environment says, and `said` where it says something."""
+        found = {name.removeprefix("RFT_").lower(): text for name, text in os.environ.items() if name.startswith("RFT_")}
+        return cls(**found | {name: value for name, value in said.items() if value is not None})
+
+    def read(self, kind: type[T]) -> T:
+        """Return the options that a dataclass has; UsageError if a number is none."""
+        return kind(**{f.name: self._value(f.name, f.type) for f in fields(kind) if f.name in self._said})  # type: ignore[arg-type]
+
+    def _value(self, name: str, kind: Any) -> str | int | bool:
+        value = self._said[name]
+        if not isinstance(value, str) or kind is str:
+            return value
+        if not value.isdecimal():
+            raise UsageError(f"RFT_{name.upper()} is {value!r}; it must be a whole number from 0.")
+        return bool(int(value)) if kind is bool else int(value)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import polars as pl
 from registry.build.build import build, try_out
 from registry.catalog.bind import bind
 from registry.catalog.edit import add_lines, line
-from registry.catalog.plan import needed, plan
 from registry.catalog.read import SECTIONS, Catalog, Entry
 from registry.errors import CatalogError, InputError, NotFound, near
 from registry.files import sha256_file
@@ -105,9 +104,7 @@ def _questions(name: str, catalog: Catalog, store: Store) -> ArtifactId:
     if id is None or (catalog.get(id) is None and store.get(id) is None):
         raise NotFound(f"--questions {name}: not in the catalog.{near(name, {i.name for i in catalog.entries})}")
     if store.get(id) is None:
-        steps = plan(catalog, store)
-        for step in needed(steps, [steps[id]]):
-            build(step.recipe, store, catalog.folder)
+        build([str(id)], catalog, store)
     return id
 
 

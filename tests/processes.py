@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from registry.build.build import build
+from registry.build.build import build_one
 from registry.catalog import read as catalog
 from registry.catalog.plan import needed, plan, select
 from registry.content import ContentHash
@@ -105,7 +105,7 @@ def make(file: Path, name: str, chunk: str) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     for step in todo:
-        made = build(step.recipe, store, file.parent, options=Options(workers=1, chunk=int(chunk)))
+        made = build_one(step.recipe, store, file.parent, options=Options(workers=1, chunk=int(chunk)))
         print(made.record.content, made.seconds, flush=True)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from registry.build.build import Built, build
 from registry.catalog import read as catalog
-from registry.catalog.plan import Step, needed, plan, select
+from registry.catalog.plan import Step, plan
 from registry.files import sha256_file
 from registry.maker import Options
 from registry.names import ArtifactId, parse_id
@@ -126,9 +126,7 @@ class Workspace:
 
     def build(self, *names: str, options: Options | None = None) -> list[Built]:
         """Build what is missing for `names`, as `rft build` does."""
-        steps = self.plan()
-        todo = needed(steps, select(steps, names))
-        return [build(step.recipe, self.store, self.folder, options=options) for step in todo]
+        return build(names, catalog.read(self.file), self.store, options=options)
 
     def stored(self, name: str) -> Stored:
         return self.store.require(parse_id(name))

@@ -7,13 +7,16 @@ refuses ids or unknown fields gets text, or no such fields, from then on; which 
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, ValidationError
 
 from inference.engines import Completion, Request, Sampling
 from inference.engines.flight import Loop, before
+from inference.prompts import Tokenizer
 from registry.errors import InputError, RemoteError, UsageError
+from registry.maker import Model, Options
 
 log = logging.getLogger("rft")
 
@@ -55,6 +58,15 @@ class Refused(Exception):
     """The server calls the request bad."""
 
 
+@dataclass(frozen=True)
+class Server:
+    """The server's address (RFT_BASE_URL), what it calls the model (RFT_SERVED_MODEL), and how many requests at once (RFT_CONCURRENCY)."""
+
+    base_url: str = ""
+    served_model: str = ""
+    concurrency: int = 64
+
+
 class OpenAIEngine:
     """A client of the server at `base_url` (http://host:8000/v1), with at most `concurrency` requests at once.
 
@@ -67,6 +79,26 @@ class OpenAIEngine:
     """
 
     name = "openai"
+
+    @classmethod
+    def of(cls, model: Model, options: Options, tokenizer: Tokenizer) -> Self:
+        """Return the engine with a model, on the server that `options` name; UsageError if they name none."""
+        server = options.read(Server)
+        if not server.base_url:
+            raise UsageError("the engine openai needs the server's address: --base-url http://HOST:PORT/v1, or RFT_BASE_URL.")
+        if server.concurrency < 1:
+            raise UsageError("RFT_CONCURRENCY is 0: no request could be sent. 64 is the default.")
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(model.folder).get_text_config()
+        return cls(
+            server.base_url,
+            [model.id, model.id.partition("@")[0], str(model.folder)],
+            served_model=server.served_model,
+            tokenizer=tokenizer,
+            context=getattr(config, "max_position_embeddings", None),
+            concurrency=server.concurrency,
+        )
 
     def __init__(
         self,

@@ -10,15 +10,17 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from inference.engines import Completion, Request, Sampling
 from inference.engines.flight import before
 from inference.precision import warn_if_emulated
 from inference.prompts import Tokenizer, load_tokenizer
 from registry.errors import InputError, OutOfResources
+from registry.maker import Model, Options
 
 if TYPE_CHECKING:
     import torch
@@ -28,14 +30,26 @@ CPU_CACHE = 4 * 2**30  # bytes of main memory for the keys and values of a batch
 LOOK = 16  # steps between two looks for a stop text: decoding every row at every step would cost more than it saves
 
 
+@dataclass(frozen=True)
+class Rows:
+    """How many rows are generated at once (RFT_BATCH); 0: as fits."""
+
+    batch: int = 0
+
+
 class TransformersEngine:
-    """Implements eval.engines.Engine. `batch`: rows generated at once (0: as fits); `dtype`: of the weights, like float32.
+    """Implements inference.engines.Engine. `batch`: rows generated at once (0: as fits); `dtype`: of the weights, like float32.
 
     Without a dtype the weights keep the checkpoint's on a GPU and are float32 on a CPU. Raises InputError if the folder
     holds no model that transformers can load whole, OutOfResources if it does not fit into memory.
     """
 
     name = "transformers"
+
+    @classmethod
+    def of(cls, model: Model, options: Options, tokenizer: Tokenizer) -> Self:
+        """Return the engine with a model, as `options` ask for it."""
+        return cls(model.folder, batch=options.read(Rows).batch)
 
     def __init__(self, folder: Path, *, batch: int = 0, dtype: str = "") -> None:
         import torch

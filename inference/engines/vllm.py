@@ -10,12 +10,13 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from inference.engines import Completion, Request, Sampling
 from inference.engines.flight import Loop, before
-from inference.prompts import load_tokenizer
+from inference.prompts import Tokenizer, load_tokenizer
 from registry.errors import InputError, RemoteError, UsageError
+from registry.maker import Model, Options
 
 PATIENCE = 900.0  # seconds without a single finished draw after which vLLM is taken to hang
 WAITING = 2  # requests in flight for each that vLLM can run at once, so that it always has the next ones at hand
@@ -37,6 +38,11 @@ class VllmEngine:
     """
 
     name = "vllm"
+
+    @classmethod
+    def of(cls, model: Model, options: Options, tokenizer: Tokenizer) -> Self:
+        """Return the engine with a model; no option is about it."""
+        return cls(model.folder)
 
     def __init__(self, folder: Path, *, context: int = 0, gpus: int = 1) -> None:
         for variable, value in ENVIRONMENT.items():

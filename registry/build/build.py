@@ -9,8 +9,8 @@ does not depend on how the questions are cut.
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +21,11 @@ import pyarrow.parquet as pq
 from registry.build.inputs import given_to, opened, source_of, with_run
 from registry.build.processes import follow, rank, work_folder_of
 from registry.build.provenance import provenance
-from registry.build.workers import by_question
+from registry.build.workers import Workers, by_question
 from registry.build.writer import Writer
 from registry.catalog.bind import Recipe, recorded
+from registry.catalog.plan import Step, needed, plan, select
+from registry.catalog.read import Catalog
 from registry.errors import InputError
 from registry.files import no_space_is_an_error
 from registry.maker import Options, Progress, Run, Tables, Trained, nothing
@@ -55,7 +57,34 @@ class Contents(NamedTuple):
     facts: Mapping[str, Any]
 
 
-def build(recipe: Recipe, store: Store, folder: Path, *, options: Options | None = None, progress: Progress = nothing) -> Built:
+def build(names: Iterable[str], catalog: Catalog, store: Store, *, options: Options | None = None) -> list[Built]:
+    """Make what `names` mean (as `rft build` reads them) and is missing, inputs first.
+
+    Raises CatalogError, NotFound for a name that means nothing, the refusal of a line that differs from what was built, and
+    what `build_one` raises.
+    """
+    steps = plan(catalog, store)
+    return list(build_all(needed(steps, select(steps, names)), store, catalog.folder, options=options))
+
+
+def build_all(
+    steps: Sequence[Step],
+    store: Store,
+    folder: Path,
+    *,
+    options: Options | None = None,
+    watch: Callable[[Step], AbstractContextManager[Progress]] = lambda step: nullcontext(nothing),
+) -> Iterator[Built]:
+    """Make one line after the other, and yield each as it is there; `watch` gives the progress of a line."""
+    for step in steps:
+        with watch(step) as progress:
+            built = build_one(step.recipe, store, folder, options=options, progress=progress)
+        yield built
+
+
+def build_one(
+    recipe: Recipe, store: Store, folder: Path, *, options: Options | None = None, progress: Progress = nothing
+) -> Built:
     """Make the artifact of a bound line and publish it.
 
     `folder` is the catalog's: a Location starts there. Raises InputError (rows or a file are not what the maker
@@ -185,10 +214,10 @@ def keep_log(store: Store) -> None:
 
 
 def _make(recipe: Recipe, params: dict[str, Any], inputs: list[Stored], store: Store, run: Run) -> Iterator[Tables]:
-    maker = recipe.maker
+    maker, workers = recipe.maker, run.options.read(Workers)
     if maker.by_question and inputs:
         sources = [source_of(recipe, position, stored) for position, stored in enumerate(inputs)]
-        yield from by_question(recipe, params, sources, run.options, run.progress)
+        yield from by_question(recipe, params, sources, workers, run.progress)
         return
     made = maker.function(*given_to(recipe, inputs, store), **with_run(recipe, params, run))
     frames: Iterable[Any] = [made] if isinstance(made, pl.DataFrame | Tables) else made

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -16,13 +17,21 @@ import polars as pl
 from registry.build.inputs import Source
 from registry.catalog.bind import MAKERS, Recipe
 from registry.errors import OutOfResources
-from registry.maker import Options, Progress, Tables
+from registry.maker import Progress, Tables
 from registry.tables import Span
 
 ROWS_PER_CHUNK = 20_000  # sample rows a worker holds at once
 
 
 WORTH_WORKERS = 60_000  # rows below which starting workers takes longer than the work
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many processes (RFT_WORKERS), and how many questions at a time (RFT_CHUNK); 0: as fits."""
+
+    workers: int = 0
+    chunk: int = 0
 
 
 class _Chunk(NamedTuple):
@@ -43,16 +52,16 @@ def _make_chunk(chunk: _Chunk) -> Tables:
 
 
 def by_question(
-    recipe: Recipe, params: dict[str, Any], sources: list[Source], options: Options, progress: Progress
+    recipe: Recipe, params: dict[str, Any], sources: list[Source], asked: Workers, progress: Progress
 ) -> Iterator[Tables]:
     ids = [pl.scan_parquet(source.rows).select("question_id") for source in sources]
     counts = pl.concat(ids).group_by("question_id").len().sort("question_id").collect()
-    spans = _spans(counts, options.chunk)
+    spans = _spans(counts, asked.chunk)
     package, function = MAKERS[recipe.entry.kind]
     chunks = [_Chunk(package, recipe.entry.maker, function, params, sources, span) for span, _ in spans]
     parts = []
     done = rows = 0
-    for (_, questions), tables in zip(spans, _mapped(chunks, options, int(counts["len"].sum())), strict=True):
+    for (_, questions), tables in zip(spans, _mapped(chunks, asked.workers, int(counts["len"].sum())), strict=True):
         parts.append(tables.rows)
         done, rows = done + questions, rows + tables.rows.height
         progress(done, counts.height, "questions", f"{rows:,} rows")
@@ -74,9 +83,9 @@ def _spans(counts: pl.DataFrame, questions: int) -> list[tuple[Span, int]]:
     return list(zip(zip(firsts, [*firsts[1:], None], strict=True), chunks["len"] if chunks.height else [0], strict=True))
 
 
-def _mapped(chunks: list[_Chunk], options: Options, rows: int) -> Iterator[Tables]:
-    workers = min(options.workers or _cores(), len(chunks))
-    if workers <= 1 or (rows < WORTH_WORKERS and not options.workers):
+def _mapped(chunks: list[_Chunk], asked: int, rows: int) -> Iterator[Tables]:
+    workers = min(asked or _cores(), len(chunks))
+    if workers <= 1 or (rows < WORTH_WORKERS and not asked):
         yield from map(_make_chunk, chunks)
         return
     # Spawned, never forked: polars has threads, and a forked child of it hangs.

@@ -157,7 +157,7 @@ class Registry:
         return Artifact(self.store.check(self.store.require(self.resolve(name))), self.store)
 
     def artifacts(self) -> pl.DataFrame:
-        """Return the table `artifacts`: name, version, kind, maker, edition, content, rows, bytes, built_at."""
+        """Return the table `artifacts`: name, version, kind, maker, edition, content, rows, rows_are, bytes, built_at."""
         return self.sql("select * from artifacts order by name, version")
 
     def sql(self, query: str) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from registry.store.record import Stored
 from registry.store.store import Store
 from registry.tables import columns_of, definition, parquet, select, wide
 
-LAYOUT = 6  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 7  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
 TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
 
@@ -162,7 +162,18 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
     records = [stored.record for stored in readable.values()]
     tables: dict[str, list[tuple[Any, ...]]] = {
         "artifacts": [
-            (m.name, m.version, m.kind, m.maker, m.edition, m.content, m.rows, m.bytes, m.built_at.replace(tzinfo=None))
+            (
+                m.name,
+                m.version,
+                m.kind,
+                m.maker,
+                m.edition,
+                m.content,
+                m.rows,
+                m.rows_are,
+                m.bytes,
+                m.built_at.replace(tzinfo=None),
+            )
             for m in records
         ],
         "inputs": [

@@ -8,6 +8,7 @@ create table artifacts (
   edition integer,
   content varchar,
   rows bigint,
+  rows_are varchar,
   bytes bigint,
   built_at timestamp
 );

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from registry.errors import Drifted
+from registry.graph import Graph
 from registry.names import ArtifactId, parse_id
-from registry.store.record import Damaged, Record, Stored
+from registry.store.record import Damaged, InputRecord, Record
 from registry.store.store import Store
 
 
@@ -22,26 +23,34 @@ class Node:
 
 def lineage(store: Store, id: ArtifactId) -> Node:
     """Return the tree of what `id` was made from; NotFound if it is not built."""
-    return _node(store, id, store.require(id).record.content, {})
+    start = InputRecord(id=str(id), content=store.require(id).record.content)
+    found: dict[InputRecord, tuple[Record | None, str]] = {}
+    waiting = [start]
+    while waiting:
+        used = waiting.pop()
+        record, _ = found[used] = _used(store, used)
+        waiting += [given for given in record.inputs if given not in found] if record else []
+    nodes: dict[InputRecord, Node] = {}
+    for used in Graph({used: record.inputs if record else [] for used, (record, _) in found.items()}).order():
+        record, state = found[used]
+        if record is None:
+            nodes[used] = Node(used.id, "?", None, used.content, state, ())
+        else:
+            rows = None if record.kind == "model" else record.rows
+            nodes[used] = Node(used.id, record.maker, rows, used.content, state, tuple(nodes[given] for given in record.inputs))
+    return nodes[start]
 
 
-def _node(store: Store, id: ArtifactId, content: str, known: dict[tuple[ArtifactId, str], Node]) -> Node:
-    if (id, content) in known:
-        return known[id, content]
+def _used(store: Store, used: InputRecord) -> tuple[Record | None, str]:
+    """Return the record of what was used, or else of what is called so now, and how the two compare."""
+    id = parse_id(used.id)
     stored = store.peek(id)
-    record = None if isinstance(stored, Damaged) else store.record(id, content)
-    if isinstance(stored, Stored):
-        state = "" if stored.record.content == content else "changed"
-    else:
-        state = "damaged" if stored else "not here" if record else "missing"
-    m = record or (stored.record if isinstance(stored, Stored) else None)
-    if m is None:
-        node = Node(str(id), "?", None, content, state, ())
-    else:
-        inputs = tuple(_node(store, parse_id(given.id), given.content, known) for given in m.inputs)
-        node = Node(str(id), m.maker, None if m.kind == "model" else m.rows, content, state, inputs)
-    known[id, content] = node
-    return node
+    if isinstance(stored, Damaged):
+        return None, "damaged"
+    record = store.record(id, used.content)
+    if stored is None:
+        return record, "not here" if record else "missing"
+    return record or stored.record, "" if stored.record.content == used.content else "changed"
 
 
 def ancestors(store: Store, record: Record) -> dict[str, Record]:
@@ -67,19 +76,21 @@ def ancestors(store: Store, record: Record) -> dict[str, Record]:
 
 def draw(node: Node) -> str:
     """Return the tree as text, an artifact a line; what was drawn already is not drawn again."""
-    return "\n".join(_lines(node, "", "", set()))
-
-
-def _lines(node: Node, first: str, rest: str, drawn: set[str]) -> list[str]:
-    rows = "" if node.rows is None else f"  {node.rows:,} rows"
-    again = bool(node.inputs) and node.id in drawn
-    remarks = "".join(f"  ({remark})" for remark in (node.state, "as above" if again else "") if remark)
-    lines = [f"{first}{node.id}  {node.maker}{rows}  {node.content[:12]}{remarks}"]
-    drawn.add(node.id)
-    for i, child in enumerate(() if again else node.inputs):
-        last = i == len(node.inputs) - 1
-        lines += _lines(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), drawn)
-    return lines
+    lines: list[str] = []
+    drawn: set[str] = set()
+    stack = [(node, "", "")]
+    while stack:
+        node, first, rest = stack.pop()
+        rows = "" if node.rows is None else f"  {node.rows:,} rows"
+        again = bool(node.inputs) and node.id in drawn
+        remarks = "".join(f"  ({remark})" for remark in (node.state, "as above" if again else "") if remark)
+        lines.append(f"{first}{node.id}  {node.maker}{rows}  {node.content[:12]}{remarks}")
+        drawn.add(node.id)
+        below = [] if again else [(given, f"{rest}├─ ", f"{rest}│  ") for given in node.inputs]
+        if below:
+            below[-1] = (node.inputs[-1], f"{rest}└─ ", f"{rest}   ")
+        stack += reversed(below)
+    return "\n".join(lines)
 
 
 def flat(node: Node) -> list[dict[str, object]]:

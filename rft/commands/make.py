@@ -88,8 +88,7 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Make what is missing, inputs first."""
-    from registry.build.build import build as make
-    from registry.build.build import keep_log, preview
+    from registry.build.build import build_all, keep_log, preview
     from registry.build.processes import rank
     from registry.catalog.plan import needed, select
     from registry.maker import Options
@@ -114,17 +113,16 @@ def build(
     if not quiet:
         logging.getLogger("rft").addHandler(Said(logging.WARNING))
     done: list[dict[str, Any]] = []
-    for place, step in enumerate(todo, 1):
-        try:
-            with bar(f"{step.id}", quiet=quiet) as progress:
-                built = make(step.recipe, store, lines.folder, options=options, progress=progress)
-        except RftError:
-            if len(todo) > 1:
-                say(f"{len(done)} of {len(todo)} built; what follows was not tried")
-            raise
-        done.append(_built(built))
-        if not quiet:
-            _say_built(built, place, len(todo))
+    made = build_all(todo, store, lines.folder, options=options, watch=lambda step: bar(f"{step.id}", quiet=quiet))
+    try:
+        for place, built in enumerate(made, 1):
+            done.append(_built(built))
+            if not quiet:
+                _say_built(built, place, len(todo))
+    except RftError:
+        if len(todo) > 1:
+            say(f"{len(done)} of {len(todo)} built; what follows was not tried")
+        raise
     there = sum(step.state == "ok" for step in targets)
     if not quiet:
         say(f"{len(done)} built, {there} {'was' if there == 1 else 'were'} there already")

@@ -28,3 +28,9 @@ def test_a_chain_of_thousands_is_walked() -> None:
     chain = Graph({n: [n - 1] for n in range(5_000, 0, -1)} | {0: []})
     assert chain.order() == list(range(5_001))
     assert len(chain.below(0)) == 5_000
+    assert chain.nearest(5_000) == list(range(5_000, -1, -1))
+
+
+def test_what_something_was_made_from_comes_nearest_first() -> None:
+    assert FAMILY.nearest("union") == ["union", "small", "large", "questions"]
+    assert FAMILY.nearest("questions") == ["questions"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stamina
 
-from registry.build.build import build
+from registry.build.build import build_one
 from registry.catalog.bind import location_hash
 from registry.errors import CatalogError, Conflict, Corrupt, InputError, NotFound, RemoteError
 from registry.hub_client import snapshot
@@ -170,8 +170,8 @@ def test_two_processes_do_not_train_one_model_at_once(local: Workspace, tiny: Pa
 
     step = local.step("tiny@1")
     with work_folder_of(step.recipe, local.store, []), pytest.raises(Conflict, match="being trained by another process"):
-        build(step.recipe, local.store, local.folder)
-    assert build(step.recipe, local.store, local.folder).new
+        build_one(step.recipe, local.store, local.folder)
+    assert build_one(step.recipe, local.store, local.folder).new
 
 
 def test_a_damaged_model_is_not_opened(local: Workspace) -> None:

@@ -647,11 +647,11 @@ def test_a_build_from_a_damaged_input_is_refused(make: Make, workspace: Workspac
 
 
 def test_a_build_whose_content_is_there_already_changes_nothing(make: Make, workspace: Workspace) -> None:
-    from registry.build.build import build
+    from registry.build.build import build_one
 
     first = make("half@1: {builder: fraction, inputs: [six@1], params: {denominator: 2, seed: 42}}")
     stamp = workspace.store.stamps()
-    again = build(workspace.step("half@1").recipe, workspace.store, workspace.folder)
+    again = build_one(workspace.step("half@1").recipe, workspace.store, workspace.folder)
     assert (again.new, again.record.content) == (False, first.record.content)
     assert workspace.store.stamps() == stamp
 

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.build.build import build
+from registry.build.build import build_one
 from registry.catalog import read as catalog
 from registry.catalog.bind import location_hash
 from registry.catalog.plan import plan
@@ -263,7 +263,7 @@ def train(folder: Path, checkpoint: int) -> None:
     """Build tuned@1 with a checkpoint every so many seconds."""
     store = Store(folder / ".rft")
     step = plan(catalog.read(folder / "catalog.yaml"), store)[parse_id("tuned@1")]
-    build(step.recipe, store, folder, options=Options(checkpoint=checkpoint))
+    build_one(step.recipe, store, folder, options=Options(checkpoint=checkpoint))
 
 
 def kill_again_and_again(calm: Path, wild: Path) -> None:
@@ -331,7 +331,7 @@ def test_two_processes_of_a_launcher_train_one_model(tmp_path: Path, base: Any) 
 def test_a_batch_that_the_processes_cannot_share_is_an_error(fitting: Any) -> None:
     recipe = fitting.Recipe(1.0, 9, 1e-3, "cosine", 0.0, 0.0, "fp32", 0)
     with pytest.raises(InputError, match="a batch of 9 rows cannot be shared by 2 processes"):
-        fitting._cut(np.zeros((1, 9), int), np.ones(1), recipe, Options(), SimpleNamespace(world_size=2), None)
+        fitting._cut(np.zeros((1, 9), int), np.ones(1), recipe, 0, SimpleNamespace(world_size=2), None)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from transformers.utils import logging as transformers_logging
 from inference.engines.transformers import check_whole
 from inference.precision import warn_if_emulated
 from registry.errors import InputError, OutOfResources
-from registry.maker import Options, Run
+from registry.maker import Run
 from registry.rows import LOSS
 from trainers._fitting.batches import NOTHING, PADDING, Plan, Row, arrange, collate, padding, widths_of
 from trainers._fitting.checkpoints import MARK, checkpoints_in, last_checkpoint, remove, seal
@@ -55,6 +55,16 @@ class Recipe:
     weight_decay: float
     dtype: str
     seed: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """How this machine trains: rows on a device at once (RFT_BATCH; 0: as fit), seconds between two checkpoints (RFT_CHECKPOINT),
+    and whether a GPU has to be deterministic (RFT_DETERMINISTIC)."""
+
+    batch: int = 0
+    checkpoint: int = 300
+    deterministic: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def fit(
         warn_if_emulated(DTYPES[recipe.dtype], model.config.hidden_size, "training")
     lengths = np.array([len(row.ids) for row in rows])
     order = arrange(lengths, recipe.epochs, recipe.batch, recipe.seed)
-    plan = Plan(order, lengths, _cut(order, lengths, recipe, run.options, arguments, model))
+    plan = Plan(order, lengths, _cut(order, lengths, recipe, run.options.read(Device).batch, arguments, model))
     arguments.per_device_train_batch_size = plan.piece
     arguments.gradient_accumulation_steps = recipe.batch // plan.piece // arguments.world_size
     arguments.warmup_steps = math.ceil(recipe.warmup * plan.steps)
@@ -137,7 +147,7 @@ def _cut(
     order: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int64],
     recipe: Recipe,
-    options: Options,
+    asked: int,
     arguments: TrainingArguments,
     model: PreTrainedModel,
 ) -> int:
@@ -149,8 +159,8 @@ def _cut(
             "that divides it."
         )
     pieces = [n for n in range(share, 0, -1) if share % n == 0]
-    if options.batch:
-        return next(n for n in pieces if n <= options.batch)
+    if asked:
+        return next(n for n in pieces if n <= asked)
     widths = widths_of(order, lengths)
     fit = [n for n in pieces if n * lengths.max() <= _room(model, arguments)] or [1]
     return next((n for n in fit if padding(widths, n) <= PADDING), fit[-1])
@@ -184,7 +194,7 @@ def _arguments(recipe: Recipe, run: Run) -> TrainingArguments:
         bf16=recipe.dtype == "bf16",
         use_cpu=not torch.accelerator.is_available(),
         seed=recipe.seed,
-        full_determinism=run.options.deterministic,
+        full_determinism=run.options.read(Device).deterministic,
         save_strategy="no",  # Watch says when
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -208,6 +218,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, plan: Plan, rows: int, run: Run, processes: int, held_out: Sequence[Sequence[int]]) -> None:
         self.plan, self.rows, self.run, self.processes, self.held_out = plan, rows, run, processes, held_out
+        self.checkpoint = run.options.read(Device).checkpoint
         self.every = math.ceil(plan.steps / POINTS)
         self.measure = {round(plan.steps * n / HELD_OUT_POINTS) for n in range(HELD_OUT_POINTS + 1)} if held_out else set()
         self.step = 0
@@ -228,7 +239,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any, **others: Any) -> None:
         self.step = state.global_step
         self._tick()
-        due = time.monotonic() - self.saved >= self.run.options.checkpoint
+        due = time.monotonic() - self.saved >= self.checkpoint
         if self.processes > 1:  # saving is done by all or none; the clocks of the others may say something else
             due = bool(accelerate.utils.broadcast(torch.tensor(int(due), device=args.device)))
         control.should_save = due

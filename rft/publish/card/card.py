@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from registry.graph import Graph
 from registry.rows import TABLES, TYPE_NAMES
 from registry.store.record import Record
 from registry.tables import columns_of, shape_of
@@ -280,9 +281,7 @@ def _columns(record: Record, table: str) -> str:
 def _lineage(p: Published) -> str:
     """Return a table of the artifact and all it was made from, nearest first."""
     records = {**p.ancestors, str(p.record.id): p.record}
-    ids = [str(p.record.id)]
-    for id in ids:  # it grows
-        ids += dict.fromkeys(given.id for given in records[id].inputs if given.id not in ids and given.id in records)
+    graph = Graph({id: [given.id for given in m.inputs] for id, m in records.items()})
     rows = [
         (
             id,
@@ -292,7 +291,7 @@ def _lineage(p: Published) -> str:
             "model" if m.kind == "model" else m.rows,
             m.content[:12],
         )
-        for id, m in ((id, records[id]) for id in ids)
+        for id, m in ((id, records[id]) for id in graph.nearest(str(p.record.id)))
     ]
     return _table(("artifact", "made by", "from", "parameters", "rows", "content"), rows)
 

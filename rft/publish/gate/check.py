@@ -1,5 +1,6 @@
 """What is checked before anything is published: the rows themselves, test questions among them, licences, secrets."""
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -185,10 +186,9 @@ def _as_published(terms: Sequence[Term], records: Sequence[Record]) -> list[Term
 def _test_sets(registry: Registry, catalog: Catalog | None, against: Sequence[str]) -> dict[str, pl.DataFrame | None]:
     """Return the questions of every test set, by id; None of one that is listed and not built."""
     sets: dict[str, pl.DataFrame | None] = {}
-    for id in sorted(registry.store.stamps()):
-        m = _record(registry, id)
-        if m is None or m.rows_are != "QUESTIONS":
-            continue
+    questions = registry.sql("select name, version from artifacts where rows_are = 'QUESTIONS' order by all")
+    for id in itertools.starmap(ArtifactId, questions.iter_rows()):
+        m = registry.store.require(id).record
         records = {name: _as_said_today(record, catalog) for name, record in ancestors(registry.store, m).items()}
         if role_of(_as_said_today(m, catalog), records.get) == "test":
             sets[str(id)] = registry.load(str(id)).polars()
@@ -203,12 +203,6 @@ def _test_sets(registry: Registry, catalog: Catalog | None, against: Sequence[st
             )
         sets[str(id)] = artifact.polars().unique("question_id", maintain_order=True)
     return sets
-
-
-def _record(registry: Registry, id: ArtifactId) -> Record | None:
-    """Return a record; None for a damaged one, which is `rft verify`'s business: the catalog says whether it was a test set."""
-    stored = registry.store.readable(id)
-    return stored.record if stored else None
 
 
 def _asks_tests(entry: Entry, catalog: Catalog) -> bool:

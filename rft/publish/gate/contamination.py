@@ -135,11 +135,12 @@ def role_of(record: Record, records: Callable[[str], Record | None]) -> Role | N
 
     None if nothing says so: text that was made up, or questions whose record is not there.
     """
-    says = record.params.get("role") if record.rows_are == "QUESTIONS" else None
-    if says is None and record.inputs:
+    while (says := record.params.get("role") if record.rows_are == "QUESTIONS" else None) is None and record.inputs:
         inputs = (records(given.id) for given in record.inputs)
         first = next((one for one in inputs if one is None or one.kind == "dataset"), None)
-        return role_of(first, records) if first is not None else None
+        if first is None:
+            return None
+        record = first
     if says is None and record.rows_are == "QUESTIONS":
         says = record.params.get("split") or ("train" if record.maker == "questions_file" else None)
     return cast(Role, says) if says in ("train", "validation", "test") else None

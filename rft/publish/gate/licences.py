@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from registry.errors import near
+from registry.graph import Graph
 from registry.store.record import Record
 from rft.publish import Finding
 
@@ -111,17 +112,9 @@ def terms(record: Record, ancestors: Mapping[str, Record]) -> list[Term]:
     `ancestors` are all of them by id, in any order. A line's own `licence` wins over what its repository is known for.
     """
     known = {**ancestors, str(record.id): record}
-    rows = _reached(str(record.id), known, through_models=False)
-    return [term for id in _reached(str(record.id), known, through_models=True) for term in _own(known[id], inside=id in rows)]
-
-
-def _reached(start: str, known: Mapping[str, Record], *, through_models: bool) -> list[str]:
-    """Return `start` and the ids of what it was made from, nearest first."""
-    found = [start]
-    for id in found:  # it grows
-        if through_models or known[id].kind != "model":
-            found += [given.id for given in known[id].inputs if given.id not in found and given.id in known]
-    return found
+    given = {id: [given.id for given in one.inputs] for id, one in known.items()}
+    rows = Graph({id: [] if known[id].kind == "model" else ids for id, ids in given.items()}).nearest(str(record.id))
+    return [term for id in Graph(given).nearest(str(record.id)) for term in _own(known[id], inside=id in rows)]
 
 
 def _own(record: Record, inside: bool) -> Iterator[Term]:
