@@ -13,7 +13,8 @@ from typing import Any, Literal
 import polars as pl
 
 from eval.grading.answers import double, read_paper_answers, read_standard_answers, value
-from eval.grading.equations import Reading, passes_paper, written
+from eval.grading.equations import Reading, passes_paper
+from eval.grading.forms import written
 
 Mode = Literal["standard", "paper"]
 Key = Literal["paper", "canonical"]

@@ -18,15 +18,14 @@ import duckdb
 from registry.errors import RftError
 from registry.files import locked, replaced
 from registry.names import DEV, ArtifactId
-from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, SCORES, Shape
-from registry.rows import TABLES as SHAPES_BESIDE
+from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, SCORES, TABLES, Shape
 from registry.store.record import Stored
 from registry.store.store import Store
 from registry.tables import columns_of, definition, parquet, select, wide
 
 LAYOUT = 7  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
-TABLES = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
+TAKEN = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
 
 
 def path(store: Store) -> Path:
@@ -236,7 +235,7 @@ def _latest(connection: duckdb.DuckDBPyConnection, store: Store, names: set[str]
     highest: dict[str, int] = dict(
         connection.execute("select name, max(version) from _stamps where has_rows group by name").fetchall()
     )
-    for name in names.difference(TABLES):
+    for name in names.difference(TAKEN):
         id = ArtifactId(name, highest.get(name, DEV))
         if name in highest and (store.folder(id) / "rows.parquet").exists():
             connection.execute(f"create or replace view {_name(name)} as from {_name(str(id))}")
@@ -267,7 +266,7 @@ def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
 
 def _layout() -> str:
     """Return what the tables and views of an index depend on."""
-    shapes = [(shape.name, list(shape.schema)) for shape in (*ROW_SHAPES.values(), *SHAPES_BESIDE.values(), LOSS)]
+    shapes = [(shape.name, list(shape.schema)) for shape in (*ROW_SHAPES.values(), *TABLES.values(), LOSS)]
     return f"{LAYOUT} {hashlib.sha256(repr(shapes).encode()).hexdigest()[:12]}"
 
 

@@ -30,8 +30,8 @@ from registry.store.lineage import flat, lineage
 
 SOLVED = ("prompt-completion", "messages", "alpaca", "query-response")  # of rows with a question and a response
 GRADED = ("kto", "dpo")  # of the samples that a set graded
-TABLES = ("parquet", "jsonl", "csv")  # the artifact's own columns
-FORMATS = SOLVED + GRADED + TABLES
+AS_STORED = ("parquet", "jsonl", "csv")  # the artifact's own columns
+FORMATS = SOLVED + GRADED + AS_STORED
 PROMPTED = ("prompt-completion", *GRADED)  # those whose rows hold the whole prompt, and not the question alone
 SFT = {"prompt-completion": "completion_only_loss", "messages": "assistant_only_loss"}  # TRL's own names for what is learned
 
@@ -167,13 +167,13 @@ report_to: none
 
 def _table(artifact: Artifact, format: str, seed: int, render: Callable[[str], str]) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return the rows of an export, and how many questions or rows are not among them, by reason."""
-    if format in TABLES:
+    if format in AS_STORED:
         return artifact.polars(), {}
     made = artifact.record.rows_are
     if made not in (("TRAINING", "QUESTIONS") if format in SOLVED else ("TRAINING",)):
         needed = "questions, rejection sets and unions" if format in SOLVED else "rejection sets and unions"
         raise InputError(
-            f"{artifact.id} has {made or 'no'} rows; {format} is made of {needed}. {', '.join(TABLES)} take any rows."
+            f"{artifact.id} has {made or 'no'} rows; {format} is made of {needed}. {', '.join(AS_STORED)} take any rows."
         )
     if format in GRADED:
         judged, skipped = _judged(artifact, format)
@@ -284,7 +284,7 @@ def _encoding(format: str, file: Path) -> Encoding:
         )
     named = SUFFIXES.get(suffix)
     encoding: Encoding = "jsonl"
-    if format in TABLES:
+    if format in AS_STORED:
         encoding = next(known for known in SUFFIXES.values() if known == format)
     elif named == "parquet":
         encoding = "parquet"

@@ -3,7 +3,7 @@ with
   places as (select unnest($sources) as source, generate_subscripts($sources, 1) as place),
   paths as (
     select distinct question_id, path, place
-    from (select question_id, source, if($canonical, path_canonical, path) as path, right_answer, bad_equation from verdicts)
+    from (select question_id, source, path_of_key as path, right_answer, bad_equation from verdicts)
     join places using (source)
     where right_answer and not bad_equation and path is not null
   ),

@@ -58,6 +58,7 @@ def statistics(artifact: Artifact) -> Statistics:
     key, sources = facts["key"], facts["sources"]
     is_set = artifact.record.rows_are == "TRAINING"
     with duckdb.connect() as connection:
+        tables["verdicts"] = f"select *, {PATHS[key]} as path_of_key from ({tables['verdicts']})"
         for name, query in tables.items():
             connection.execute(f"create view {name} as {query}")
         connection.execute(f"create view human as {_HUMAN if is_set else _NO_HUMAN}")
@@ -65,7 +66,7 @@ def statistics(artifact: Artifact) -> Statistics:
             connection, "select count(*), count(*) filter (right_answers > 0), coalesce(sum(kept), 0)::bigint from path_stats"
         )
         draws = _one(connection, "select coalesce(max(draw), -1) + 1 from verdicts")[0]
-        names = {"sources": sources, "canonical": key == "canonical"}
+        names = {"sources": sources}
         return Statistics(
             id=artifact.id,
             key=key,

@@ -16,7 +16,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.grading.equations import MATH, MAX_LENGTH, CanonicalForms, _Parser, passes_paper, read_standard, written
+from eval.grading.equations import passes_paper, read_standard
+from eval.grading.expressions import MATH, MAX_LENGTH, Parser
+from eval.grading.forms import CanonicalForms, written
 from tests.workspace import CASE_FILES, least_seconds
 
 
@@ -198,7 +200,7 @@ def as_sympy(tree: Any, leaf: Any = lambda text: sympy.Rational(text.replace(","
 
 
 def form_of(tree: Any) -> Any:
-    return _Parser(as_text(tree), MATH, CanonicalForms()).parse()
+    return Parser(as_text(tree), MATH, CanonicalForms()).parse()
 
 
 def turned(tree: Any, dice: random.Random) -> Any:

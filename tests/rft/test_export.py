@@ -16,7 +16,7 @@ from inference.prompts import TEMPLATES
 from registry.errors import Drifted, InputError, NotFound, OutOfResources, RftError, UsageError
 from registry.files import sha256_file
 from registry.names import parse_id
-from rft.export.export import FORMATS, SOLVED, TABLES, Exported, export, trl_config
+from rft.export.export import AS_STORED, FORMATS, SOLVED, Exported, export, trl_config
 from tests.workspace import IDS, SIX, Workspace, samples_of
 
 RIGHT = "6*4=<<6*4=24>>24 baked\n24-9=<<24-9=15>>15\n#### 15"
@@ -218,7 +218,7 @@ def test_samples_that_changed_since_they_were_graded_are_refused(own: Any, out: 
 
 
 @pytest.mark.parametrize("name", ["some", "red", "all", "scores", "text"])
-@pytest.mark.parametrize("format", TABLES)
+@pytest.mark.parametrize("format", AS_STORED)
 def test_any_rows_are_exported_as_they_are(built: Any, tmp_path: Path, name: Any, format: Any) -> None:
     said = export(built.registry, name, format, tmp_path / f"rows.{format}")
     rows = built.made(f"{name}@1").rows
