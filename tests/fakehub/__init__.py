@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-
 from tests.fakehub.card import read_card
 from tests.fakehub.faults import Fault
 from tests.fakehub.repository import Repo, flipped
