@@ -10,13 +10,14 @@ import polars as pl
 
 from builders._records import Line, read_records, text_field
 from builders._refusals import Share, check_refused, ignored
-from eval.grading.answers import tidy
-from eval.grading.grade import is_right
+from eval.grading.answers import as_text
+from eval.grading.grade import compare
+from eval.grading.numbers import number, value
 from eval.grading.rules import STANDARD
 from registry.maker import Licence, Location, Questions, Role, Tables
 from registry.rows import QUESTIONS, question_id
 
-EDITION = 1
+EDITION = 2
 
 KNOWN = {"question", "query", "answer", "response"}
 
@@ -42,12 +43,14 @@ def build(
         .then(pl.lit("the solution has no final answer (#### N)"))
         .otherwise("detail"),
     )
-    differ = is_right(frame["given"], from_solution, STANDARD, tolerance=0.0)
+    # Two texts that differ may be two notations of one answer; a number and anything else are not.
+    there = compare(frame["given"], from_solution, STANDARD, tolerance=0.0)
+    back = compare(from_solution, frame["given"], STANDARD, tolerance=0.0)
+    both = frame["given"].is_not_null() & from_solution.is_not_null()
+    differ = both & ~there["right_answer"] & (there["readable"] | back["readable"])
     frame = frame.with_columns(
-        drop=pl.when(pl.col("given").is_not_null() & from_solution.is_not_null() & ~differ)
-        .then(pl.lit("answers_differ"))
-        .otherwise("drop"),
-        detail=pl.when(pl.col("given").is_not_null() & from_solution.is_not_null() & ~differ)
+        drop=pl.when(differ).then(pl.lit("answers_differ")).otherwise("drop"),
+        detail=pl.when(differ)
         .then(pl.format("answer is {}, the solution ends in {}", "given", from_solution.alias("solution")))
         .otherwise("detail"),
     )
@@ -60,6 +63,8 @@ def build(
     notes = []
     if without := kept["response"].null_count():
         notes.append(f"{without} questions have an answer but no solution: they have no human row")
+    if texts := kept.filter(~pl.col("answer").is_in([a for a in kept["answer"].unique() if value(a) is not None])).height:
+        notes.append(f"{texts} gold answers are no numbers: they are compared as text")
     notes += ignored({name for row in rows for name in row["_other"]})
     return cast(pl.DataFrame, Tables(frame.drop("given"), facts={"notes": notes} if notes else {}))
 
@@ -74,14 +79,22 @@ def _row(record: Line) -> dict[str, Any]:
         return row
     row |= {"question": question, "question_id": question_id(question)}
     answer, response = record.fields.get("answer"), record.fields.get("response")
+    if isinstance(answer, float) and abs(answer) >= 2**63:
+        # JSON numbers beyond 64 bits arrive as doubles, with other digits.
+        return row | {
+            "drop": "no_answer",
+            "detail": f"answer {answer:.6g} has more digits than a number holds: write it as text",
+        }
     if isinstance(answer, int | float | Decimal) and not isinstance(answer, bool):
         answer = f"{Decimal(str(answer)):f}"  # 0.00001, never 1e-05
     if response is None and isinstance(answer, str) and "####" in answer:
         answer, response = None, answer
     if answer is not None and "####" not in str(answer):
-        row["given"] = tidy(answer) if isinstance(answer, str) else None
+        words = record.fields["answer"]
+        read = number(answer, whole=True) if isinstance(answer, str) else None
+        row["given"] = as_text(words) if read is None and isinstance(words, str) else read
         if row["given"] is None:
-            row |= {"drop": "no_answer", "detail": f"answer {str(answer)[:80]!r} is not a number"}
+            row |= {"drop": "no_answer", "detail": f"answer {str(answer)[:80]!r} is not text or a number"}
     if response is not None:
         row["response"], reason, detail = text_field({"response": response}, "response")
         if reason and not row["drop"]:

@@ -11,14 +11,15 @@ import numpy as np
 import polars as pl
 from annotated_types import Ge
 
-from eval.grading.grade import check_models, gold_answers, grade, human_paths, vote_keys
-from eval.grading.paths import count_paths
+from eval.grading.answers import Pattern
+from eval.grading.grade import asked_pattern, check_models, gold_answers, grade, human_paths, vote_keys
+from eval.grading.paths import count_paths, is_whole
 from eval.grading.rules import PATHS, RULES, Mode, Rules
 from registry.errors import InputError
 from registry.maker import Input, Tables
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS
 
-EDITION = 1
+EDITION = 2
 
 PASS_AT = (1, 3, 6, 12, 25, 50, 100)  # and k itself
 RESAMPLES = 2_000
@@ -32,6 +33,7 @@ def evaluate(
     mode: Mode = "standard",
     tolerance: Annotated[float, Ge(0)] | None = None,
     seed: int = 0,
+    answer_pattern: Pattern | None = None,
 ) -> Annotated[Tables, SCORES]:
     """Return the scores of each model in `samples` over all `questions`, with the verdict on every draw below `k`.
 
@@ -42,8 +44,10 @@ def evaluate(
     - distinct_paths: different calculation processes among the draws with the right answer, sound or not (the paper's Fig. 7).
     - bad_equations: the share of the draws there are with an annotated equation that does not hold, right or wrong answer;
       it does not make a draw wrong here.
-    A draw that `samples` lacks counts as wrong. An answer is right within `tolerance`: paper mode's default is
-    the reference script's (the difference is below 1e-4), standard mode's is 0. Raises InputError if there are no questions.
+    A draw that `samples` lacks counts as wrong; `covered` says how many questions have any.  An answer is right within `tolerance`: paper mode's default is
+    the reference script's (the difference is below 1e-4), standard mode's is 0. `answer_pattern`, a regular expression with
+    one group, is tried before the usual places of an answer (docs/grading.md). Raises InputError if there
+    are no questions, none of them has samples, or none has k.
     """
     if not questions.rows.height:
         raise InputError(f"{questions.id} has no questions.")
@@ -56,17 +60,24 @@ def evaluate(
         "question_id", "source", "model", "draw", drop=pl.lit("unknown_question")
     )
     drawn = drawn.join(asked, on="question_id", how="inner", maintain_order="left").sort("place", "draw", maintain_order=True)
-    graded = grade(drawn, rules, tolerance=tolerance, strict=rules.strict).with_columns(
-        verdict=pl.when(pl.col("answer").is_null())
-        .then(pl.lit("no_answer"))
-        .when(pl.col("right_answer"))
-        .then(pl.lit("correct"))
-        .otherwise(pl.lit("wrong_answer"))
-    )
+    graded = grade(
+        drawn, rules, tolerance=tolerance, strict=rules.strict, pattern=asked_pattern(answer_pattern, mode)
+    ).with_columns(verdict=pl.col("failed").fill_null("correct"))
+    if not drawn.height:
+        raise InputError(
+            f"{samples.id} has no sample of a question of {questions.id} below draw {k}. Name the questions it answers."
+        )
+    most = drawn.group_by("question_id", "model").len()["len"].max()
+    if isinstance(most, int) and most < k:
+        raise InputError(
+            f"k is {k}, but no question has more than {most} draws in {samples.id}: every score would count draws that were never "
+            f"made as wrong. Set k: {most}, or draw more."
+        )
     scores, missing = [], 0
     for model, draws in _by_model(graded):
         name = model or samples.id.split("@")[0]
         missing += asked.height * k - draws.height
+        covered = draws["question_id"].n_unique()
         for metric, values in _metrics(draws, asked, k, rules):
             low, high = interval(values, seed)
             scores.append(
@@ -78,6 +89,7 @@ def evaluate(
                     "low": low,
                     "high": high,
                     "n": len(values),
+                    "covered": covered,
                 }
             )
     notes = [f"{missing} draws are missing and count as wrong"] if missing else []
@@ -92,8 +104,6 @@ def evaluate(
 
 
 def _by_model(graded: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
-    if not graded.height:
-        yield None, graded
     for (model,), draws in graded.group_by("model", maintain_order=True):
         yield model, draws
 
@@ -113,7 +123,11 @@ def _metrics(draws: pl.DataFrame, asked: pl.DataFrame, k: int, rules: Rules) -> 
     for j in sorted({*(j for j in PASS_AT if j < k), k}):
         chance = {c: 1 - comb(k - int(c), j) / comb(k, j) for c in set(right)}
         yield f"pass@{j}", np.array([chance[c] for c in right])
-    distinct = draws.filter("right_answer").group_by("question_id").agg(value=pl.col(PATHS[rules.key]).drop_nulls().n_unique())
+    distinct = (
+        draws.filter(pl.col("right_answer") & is_whole())
+        .group_by("question_id")
+        .agg(value=pl.col(PATHS[rules.key]).drop_nulls().n_unique())
+    )
     yield "distinct_paths", of_questions(distinct)
     yield "bad_equations", of_questions(by_question.agg(value=pl.col("bad_equation").mean()))
 

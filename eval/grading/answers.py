@@ -1,53 +1,28 @@
-r"""Read the final answer out of a response.
+r"""Read the final answer of each response, column by column.
 
     "... so 48+24 = <<48+24=72>>72 clips.\n#### 72"   ->   "72", from "hash"
 
 Modes:
-- *standard* reads the last ``#### N``; if there is none the last ``\boxed{N}``; if there is none the last
-  "the answer is N". N may carry ``$ € £ % ,`` spaces and markup, be a fraction (3/4, ``\frac{3}{4}``, 1 1/2, ½), use any
-  Unicode digits and minus signs; whatever follows it is ignored ("18 dollars"). Values are exact fractions;
-  a percent sign changes nothing (50% is 50), as in GSM8K's own answers.
+- *standard* reads the last place where an answer stands (eval/grading/places.py) and reads it whole (eval/grading/numbers.py).
+  A place that holds no number gives its text, without a value: it is no answer, and one sees why.
 - *paper* is the reference script, character for character: the first ``#### (\-?[0-9\.\,]+)`` before any NUL character,
   commas removed, which must parse as a float.
 """
 
 import re
-import unicodedata
-from fractions import Fraction
+from typing import Annotated
 
 import polars as pl
+from pydantic import AfterValidator
 
-MAX_DIGITS = 400  # characters of an answer; a double has 309 digits before the point
-MAX_FOUND = 2_000  # bytes from the words that announce an answer to its end
+from eval.grading.numbers import MAX_DIGITS, number
+from eval.grading.places import find
 
-# Rust's regex engine reads these in linear time; Python reads only what they find.
-_SIGN = r"[-+−–‐﹣－]"
-_NUMBER = r"(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
-_WORD_END = r"(?-u:\b{end-half})"  # Rust's ASCII kind, because the Unicode one is slow; Python writes \b
-_THOUSANDS = rf"\d{{1,3}}(?:(?:[ \u00a0\u202f]|,?\\[,;! ]|\{{,\}})\d{{3}}{_WORD_END})+(?:\.\d+)?"
-_LATEX_FRACTION = rf"\\[dt]?frac\s*\{{\s*({_SIGN}?)\s*(\d+)\s*\}}\s*\{{\s*(\d+)\s*\}}"
-_FRACTION_SIGN = r"[¼-¾⅐-⅞]"
-_VALUE = "|".join(
-    (
-        rf"(?:\d[\d,]*[ \t]*)?(?:{_LATEX_FRACTION}|{_FRACTION_SIGN})",
-        rf"(?:\d[\d,]*[ \t]+)?{_NUMBER}[ \t]*[/⁄∕][ \t]*\d[\d,]*",
-        _THOUSANDS,
-        _NUMBER,
-    )
-)
-_SIGNED = rf"(?:{_SIGN}[ \t$€£¥\\]*)?(?:{_VALUE})"
-_SAME_LINE = r"(?:[ \t$€£¥*_`\\({]|(?:text|math)(?:bf|it|rm)?\s*\{)*"  # currency, bold marks, LaTeX's \$, \( and \text{
-_LEAD = _SAME_LINE.replace(r" \t", r"\s")
-READINGS = {
-    "hash": rf"####{_SAME_LINE}({_SIGNED})",
-    "boxed": rf"\\boxed\s*\{{(?:[^{{}}=]*=)?{_LEAD}({_SIGNED})",
-    "phrase": rf"(?i)(?-u:\b)answer\s+is(?-u:\b)\s*:?{_LEAD}({_SIGNED})",
-}
 PAPER_READING = r"#### (-?[0-9.,]+)"
 
 
-def read_paper_answers(responses: pl.Series) -> pl.DataFrame:
-    """Return `answer` and `answer_from` ("hash") for each response as the reference script reads it, null if there is none."""
+def read_paper_answers(responses: pl.Series, pattern: str | None = None) -> pl.DataFrame:
+    """Return `answer`, `answer_from` ("hash") and `cut` (never) for each response as the reference script reads it, null if there is none."""
     text = pl.col("response")
     frame = responses.alias("response").to_frame()
     if frame.select(text.str.contains("\0", literal=True).any()).item():  # rare, and cutting costs more than reading
@@ -56,37 +31,89 @@ def read_paper_answers(responses: pl.Series) -> pl.DataFrame:
     valid = {a: a for a in found["answer"].unique().drop_nulls() if double(a) is not None}
     answer = found["answer"].replace_strict(valid, default=None, return_dtype=pl.String)
     return pl.DataFrame({"answer": answer}).with_columns(
-        answer_from=pl.when(pl.col("answer").is_not_null()).then(pl.lit("hash"))
+        answer_from=pl.when(pl.col("answer").is_not_null()).then(pl.lit("hash")), cut=pl.lit(False)
     )
 
 
-def read_standard_answers(responses: pl.Series) -> pl.DataFrame:
-    """Return `answer` (text, null if there is none) and `answer_from` ("hash", "boxed" or "phrase") for each response.
+def _one_group(pattern: str) -> str:
+    try:
+        groups = pl.Series([""], dtype=pl.String).str.extract_groups(pattern).struct.fields
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"it is no regular expression that can be matched in linear time: {error}") from error
+    if len(groups) != 1:
+        raise ValueError(f"it must have one group, which holds the answer; it has {len(groups)}")
+    return pattern
 
-    The text has no commas, spaces or currency signs: "70000", "-3.50", "3/4".
+
+Pattern = Annotated[str, AfterValidator(_one_group)]  # in Rust's syntax: no look-around, no references
+
+
+# Most responses of the form of GSM8K end in their only mark and a number: those are read without a look at the rest.
+_USUAL = r"####[ \t]*([-+]?\$?\d[\d,]*(?:\.\d+)?)[.\s]*\z"
+_UNUSUAL = ("<think", "Question:", "\nQ:", "Problem:", "Instruction:", "User:", "Human:")
+
+
+def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> pl.DataFrame:
+    """Return `answer`, `answer_from` (hash, boxed, phrase, tag, line, or pattern) and `cut` for each response.
+
+    The answer is a number in plain text ("70000", "-3.50", "3/4"), else the text that stands there, null where none does.
+    `cut`: the text stops before it gives an answer. `pattern`, a regular expression with one group, is tried first: what the
+    group holds where it is found last is the answer.
     """
     frame = responses.alias("response").to_frame()
-    # The phrases are looked for only where the one before found nothing: most responses are read once.
-    found = frame.select(raw=_last(READINGS["hash"])).with_columns(
-        answer_from=pl.when(pl.col("raw").is_not_null()).then(pl.lit("hash"))
+    text = pl.col("response")
+    usual = text.str.extract(_USUAL)
+    once = text.str.count_matches("####", literal=True) == 1
+    plain = ~pl.any_horizontal(text.str.contains(mark, literal=True) for mark in _UNUSUAL)
+    found = frame.select(
+        raw=pl.when(once & plain).then(usual), by=pl.lit(None, pl.String), cut=pl.lit(False), pattern=_last(text, pattern)
+    ).with_columns(
+        raw=pl.coalesce("pattern", "raw"),
+        by=pl.when(pl.col("pattern").is_not_null())
+        .then(pl.lit("pattern"))
+        .when(pl.col("raw").is_not_null())
+        .then(pl.lit("hash")),
     )
-    for name in ("boxed", "phrase"):
-        missing = found.get_column("raw").is_null().arg_true()
-        later = frame.select(pl.col("response").gather(missing)).select(raw=_last(READINGS[name]), answer_from=pl.lit(name))
-        found = found.with_columns(
-            found.get_column(column).scatter(missing, later.get_column(column)) for column in ("raw", "answer_from")
-        )
-    clean = {text: tidy(text) for text in found.get_column("raw").unique().drop_nulls()}
-    return found.select(
-        answer=pl.col("raw").replace_strict(clean, default=None, return_dtype=pl.String), answer_from="answer_from"
-    ).with_columns(pl.when(pl.col("answer").is_not_null()).then("answer_from"))
+    rest = found["raw"].is_null().arg_true()
+    places = [find(response, _reads) if response is not None else None for response in frame["response"].gather(rest)]
+    found = found.with_columns(
+        found["raw"].scatter(rest, pl.Series([place and place.text for place in places], dtype=pl.String)),
+        found["by"].scatter(rest, pl.Series([place and place.form for place in places], dtype=pl.String)),
+    )
+    answers = {raw: _answer(*raw) for raw in found.select("raw", "by").unique().drop_nulls().iter_rows()}
+    rows = [answers.get(row, (None, None, row[1] == "cut")) for row in found.select("raw", "by").iter_rows()]
+    return pl.DataFrame(rows, schema={"answer": pl.String, "answer_from": pl.String, "cut": pl.Boolean}, orient="row")
 
 
-def _last(reading: str) -> pl.Expr:
-    """Return the value in the last place where `reading` is found."""
-    # Finding is several times faster than capturing, so only the last place is captured from.
-    last = pl.col("response").str.extract_all(reading).list.last()
-    return pl.when(last.str.len_bytes() <= MAX_FOUND).then(last).str.extract(f"^(?:{reading})$")
+def _last(text: pl.Expr, pattern: str | None) -> pl.Expr:
+    if pattern is None:
+        return pl.lit(None, pl.String)
+    return text.str.extract_all(pattern).list.last().str.extract(pattern)
+
+
+def _reads(text: str, whole: bool) -> bool:
+    return number(text, whole=whole) is not None
+
+
+def _answer(raw: str, by: str) -> tuple[str | None, str | None, bool]:
+    if by == "none":  # taken back, with no other in its place
+        return as_text(raw), None, False
+    read = number(raw, whole=by in ("boxed", "tag", "line"))
+    answer = read or as_text(raw)
+    return answer, by if answer else None, False
+
+
+_AROUND = re.compile(r"^(?:[\s$*_`\"']|\\[(\[])+|(?:[\s$*_`\"'.,;:]|\\[)\]])+$")
+
+
+def as_text(raw: str) -> str | None:
+    """Return what stands at a place that holds no number, in one line and without the marks around it."""
+    return _AROUND.sub("", " ".join(raw[:MAX_DIGITS].split())) or None
+
+
+def same_text(text: str) -> str:
+    """Return what two answers in words have in common if they are the same: letters whatever their case, and single spaces."""
+    return " ".join(text.casefold().split()).strip(" .,;:!?\"'")
 
 
 def double(text: str) -> float | None:
@@ -95,53 +122,3 @@ def double(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-_TO_ASCII = str.maketrans(dict.fromkeys("−–‐﹣－", "-") | dict.fromkeys("⁄∕", "/") | dict.fromkeys("\u00a0\u202f", " "))
-_LATEX = re.compile(_LATEX_FRACTION)
-_BEFORE, _AFTER = " \t\r\n$€£¥*_`\\({", " \t\r\n$€£¥*_`\\)}%.,;!"
-_NUMERAL = re.compile(
-    rf"([-+]?)[ \t$€£¥\\]*(?:(?:(\d[\d,]*)[ \t]+)?({_NUMBER})[ \t]*/[ \t]*(\d[\d,]*)|({_THOUSANDS}|{_NUMBER}))".replace(
-        _WORD_END, r"\b"
-    ),
-    re.ASCII,
-)
-
-
-def tidy(text: str) -> str | None:
-    """Return a number as plain text (70,000 -> 70000, \\frac{1}{2} -> 1/2, 1 1/2 -> 3/2), or None if it is no number.
-
-    The normaliser of what was found in a response, and of gold answers that come as plain text ("$ 1,200.50").
-    """
-    if len(text) > MAX_DIGITS:
-        return None
-    text = _LATEX.sub(r" \1\2/\3", text)
-    text = "".join(c if c.isascii() else _ascii(c) for c in text).translate(_TO_ASCII)
-    found = _NUMERAL.fullmatch(text.lstrip(_BEFORE).rstrip(_AFTER))
-    if found is None:
-        return None
-    sign, whole, top, bottom, plain = (re.sub(r"[^0-9.]", "", part or "") for part in found.groups())
-    sign = "-" if found[1] == "-" else ""
-    if whole:
-        top = str(int(whole) * int(bottom) + int(top)) if top.isdigit() else ""
-    answer = sign + (f"{top}/{bottom}" if bottom else plain)
-    return answer if value(answer) is not None else None
-
-
-def _ascii(c: str) -> str:
-    if (digit := unicodedata.decimal(c, None)) is not None:
-        return str(digit)
-    return " " + unicodedata.normalize("NFKC", c) if re.match(_FRACTION_SIGN, c) else c
-
-
-_PLAIN = re.compile(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:/[0-9]+)?", re.ASCII)
-
-
-def value(answer: str) -> Fraction | None:
-    """Return the exact value of an answer's text, or None if it has none (not a number, or n/0)."""
-    if len(answer) > MAX_DIGITS or not _PLAIN.fullmatch(answer):
-        return None
-    top, _, bottom = answer.partition("/")
-    if bottom and not int(bottom):
-        return None
-    return Fraction(top) / int(bottom) if bottom else Fraction(top)

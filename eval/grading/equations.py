@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from eval.grading.expressions import MATH, MAX_LENGTH, PYTHON, Parser, Unreadable, math_signs, python_line
+from eval.grading.expressions import ALGEBRA, MATH, MAX_LENGTH, PYTHON, Parser, Unreadable, math_signs, python_line
 from eval.grading.forms import CACHE_SIZE, CACHED_LENGTH, MAX_BITS, CanonicalForms
 
 TOLERANCE = Fraction(1, 1000)
@@ -32,6 +32,9 @@ class PythonNumbers:
         if plain[:2] in ("0x", "0X", "0o", "0O", "0b", "0B"):
             return int(plain, 0)
         return float(plain)
+
+    def unknown(self, letter: str) -> int | float:
+        raise Unreadable("a letter is no number")
 
     def unary(self, operator: str, x: int | float) -> int | float:
         if operator == "-":
@@ -138,6 +141,23 @@ def _read(equation: str) -> Reading:
         return Reading(False, canonical)
     holds = all(_link_holds(forms[i].value, forms[i + 1].value, sides[i + 1]) for i in range(len(sides) - 1))
     return Reading(holds, canonical)
+
+
+def canonical_step(equation: str) -> str:
+    """Return the canonical form of an equation that eval/grading/steps.py found, or its text if it is too long to be read."""
+    return _step_cached(equation) if len(equation) <= CACHED_LENGTH else _step(equation)
+
+
+def _step(equation: str) -> str:
+    if simple := _SIMPLE.fullmatch(equation):
+        return _read_simple(*simple.groups()).canonical
+    try:
+        return "=".join(Parser(side, ALGEBRA, CanonicalForms()).parse().text() for side in equation.split("="))
+    except (Unreadable, ValueError):
+        return equation
+
+
+_step_cached = lru_cache(maxsize=CACHE_SIZE)(_step)
 
 
 def _read_simple(a: str, operator: str, b: str, c: str) -> Reading:

@@ -1,10 +1,10 @@
-"""Read an expression: the grammar, in two dialects, and a parser that hands what it reads to an algebra.
+"""Read an expression: the grammar, in its dialects, and a parser that hands what it reads to an algebra.
 
 The text comes from a model and is hostile: the grammar knows numbers, operators and parentheses and nothing else, and is read
 in bounded time. Python's own evaluation is never used.
 
 - PYTHON: what `eval` of the reference script would take for an expression.
-- MATH: arithmetic as people write it: ``$1,000 * 20%``, ``2(3+4)``, ``3 * 4``.
+- MATH: arithmetic as people write it: ``$1,000 * 20%``, ``2(3+4)``, ``3 * 4``. ALGEBRA: with letters, too: ``2*x + 3``.
 """
 
 import re
@@ -24,6 +24,7 @@ class Algebra(Protocol[T]):
     """What the parser builds while it reads: values, canonical forms, or both."""
 
     def number(self, text: str) -> T: ...
+    def unknown(self, letter: str) -> T: ...
     def unary(self, operator: str, x: T) -> T: ...
     def binary(self, operator: str, x: T, y: T) -> T: ...
 
@@ -68,6 +69,10 @@ MATH = Dialect(
     signs="+-",
     implicit_product=True,
     percent=True,
+)
+# The arithmetic of eval/grading/steps.py: no commas, spaces or currency, and single letters that stand for numbers.
+ALGEBRA = MATH._replace(
+    token=re.compile(r"(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)|(?P<letter>[A-Za-z])|(?P<operator>[-+*/%^()])|(?P<space>\s+)")
 )
 _SIGN_BINDING = 7
 _AS_ASCII = str.maketrans(
@@ -133,6 +138,8 @@ class Parser(Generic[T]):
         self.at += 1
         if kind == "number":
             return self.algebra.number(text)
+        if kind == "letter":
+            return self.algebra.unknown(text)
         if text == "(":
             value = self.expression(0)
             if self.peek() != ")":

@@ -49,6 +49,9 @@ class CanonicalForms:
     def number(self, text: str) -> Form:
         return _cached_number(text) if len(text) <= CACHED_LENGTH else _number(Fraction(text.replace(",", "")))
 
+    def unknown(self, letter: str) -> Form:
+        return Form(None, "atom", (("+", letter),))
+
     def unary(self, operator: str, x: Form) -> Form:
         if operator == "+":
             return x

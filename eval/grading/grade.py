@@ -4,41 +4,81 @@ from typing import Any
 
 import polars as pl
 
+from eval.grading.answers import same_text
 from eval.grading.paths import read_paths
-from eval.grading.rules import Rules
+from eval.grading.rules import RULES, Mode, Rules
 from registry.errors import InputError
 from registry.maker import Input
 
 
-def grade(samples: pl.DataFrame, rules: Rules, *, tolerance: float, strict: bool = False) -> pl.DataFrame:
+def grade(
+    samples: pl.DataFrame, rules: Rules, *, tolerance: float, strict: bool = False, pattern: str | None = None
+) -> pl.DataFrame:
     """Return `samples` (with `response` and the question's gold `answer` as `gold`) and what was read from each.
 
-    Adds answer, answer_from, right_answer, bad_equation, path and path_canonical.
+    Adds answer, answer_from, right_answer, compared_by, bad_equation, path and path_canonical, and `failed`: cut (the text stops
+    before it gives an answer), no_answer (there is none, or what stands there is none that can be read), wrong_answer, or
+    null for a right one. `pattern` is tried before the places that the rules know.
     """
     responses = samples["response"]
-    graded = pl.concat([samples, rules.read_answers(responses), read_paths(responses, rules)], how="horizontal")
-    return graded.with_columns(is_right(graded["answer"], graded["gold"], rules, tolerance=tolerance, strict=strict))
+    graded = pl.concat([samples, rules.read_answers(responses, pattern), read_paths(responses, rules)], how="horizontal")
+    graded = pl.concat(
+        [graded, compare(graded["answer"], graded["gold"], rules, tolerance=tolerance, strict=strict)], how="horizontal"
+    )
+    failed = (
+        pl.when("right_answer")
+        .then(None)
+        .when("cut")
+        .then(pl.lit("cut"))
+        .when("readable")
+        .then(pl.lit("wrong_answer"))
+        .otherwise(pl.lit("no_answer"))
+    )
+    return graded.with_columns(failed=failed).drop("cut", "readable")
+
+
+def asked_pattern(pattern: str | None, mode: Mode) -> str | None:
+    """Return the pattern that a line asks for; InputError in paper mode, which reads as the script does and no other way."""
+    if pattern is not None and not RULES[mode].texts:
+        raise InputError(
+            f"mode: {mode} reads answers as the reference script does. Take answer_pattern out, or mode: standard."
+        )
+    return pattern
 
 
 def is_right(answers: pl.Series, gold: pl.Series, rules: Rules, *, tolerance: float, strict: bool = False) -> pl.Series:
-    """Return for each answer whether it equals the gold one (false where there is no answer).
+    """Return for each answer whether it equals the gold one (false where there is no answer), as `compare` finds it."""
+    return compare(answers, gold, rules, tolerance=tolerance, strict=strict)["right_answer"]
 
-    The difference may be up to `tolerance`, or must stay below it if `strict`.
+
+def compare(answers: pl.Series, gold: pl.Series, rules: Rules, *, tolerance: float, strict: bool = False) -> pl.DataFrame:
+    """Return for each answer right_answer, compared_by (number, text, or null: not compared) and whether it is `readable`.
+
+    Two numbers may differ by up to `tolerance`, or less if `strict`. Of others the texts must be the same, whatever the case of
+    letters and the spaces; an answer that has no value and another text than the gold one cannot be judged.
     """
     pairs = pl.DataFrame({"answer": answers, "gold": gold})
     unique = pairs.unique().drop_nulls()
     margin = rules.margin(tolerance)
     values = {text: rules.value(text) for text in set(unique["answer"]) | set(unique["gold"])}
-    equal = [_near(values[a], values[g], margin, strict) for a, g in unique.iter_rows()]
-    graded = pairs.join(
-        unique.with_columns(equal=pl.Series(equal, dtype=pl.Boolean)), on=["answer", "gold"], how="left", maintain_order="left"
+    found: list[tuple[bool, str | None, bool]] = []
+    for answer, right in unique.iter_rows():
+        a, g = values[answer], values[right]
+        if a is not None and g is not None:
+            found.append((_near(a, g, margin, strict), "number" if rules.texts else None, True))
+        else:
+            same = rules.texts and same_text(answer) == same_text(right)
+            found.append((same, "text" if same else None, same or a is not None))
+    schema = {"right_answer": pl.Boolean, "compared_by": pl.String, "readable": pl.Boolean}
+    known = pl.concat([unique, pl.DataFrame(found, schema=schema, orient="row")], how="horizontal")
+    return (
+        pairs.join(known, on=["answer", "gold"], how="left", maintain_order="left")
+        .select(*schema)
+        .with_columns(pl.col("right_answer", "readable").fill_null(False))
     )
-    return graded["equal"].fill_null(False).alias("right_answer")
 
 
 def _near(a: Any, b: Any, margin: Any, strict: bool) -> bool:
-    if a is None or b is None:
-        return False
     if strict:
         return bool(abs(a - b) < margin)
     return bool(a == b or abs(a - b) <= margin)  # infinities can be equal, but their difference is no number

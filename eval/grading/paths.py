@@ -7,36 +7,27 @@
 - `path_canonical` is equal for responses that do the same set of calculations, whatever their order, the order of the
   operands of + and *, and the way the numbers are written. It is standard mode's default.
 
-Standard mode reads plain text ("48 / 2 = 24") in responses without any <<...>>; such equations make the path, and never
-make a response's calculation bad. Without any equation standard mode has no path (null), paper mode the path "".
+Standard mode reads plain text ("48 / 2 = 24") and LaTeX in responses without any <<...>> (eval/grading/steps.py), of a model that
+thinks in its final part, if that calculates at all; such equations make the path, and never make a response's calculation bad.
+`coverage` is then the share of the results that the text shows which are in the path; null for annotated responses.
+Without any equation standard mode has no path (null), paper mode the path "".
 A response with more equations than MAX_READ is not read: both its paths are the texts themselves, and it is bad.
 """
 
-import re
-
 import polars as pl
 
-from eval.grading.equations import read_standard
+from eval.grading.equations import canonical_step, read_standard
+from eval.grading.places import final_part
 from eval.grading.rules import Rules
+from eval.grading.steps import steps
 from registry.rows import PATH_STATS
 
 ANNOTATED = r"<<[^>]*>>"
 MAX_READ = 5_000  # characters of the different equations of one response
 
-# A number, an operator and a number at least, then = and a number: 5 apples * 2 = 10, $3 + 4 = $7, 2(3 + 4) = 14;
-# or a chain of such sides: 2 * 3 + 1 = 6 + 1 = 7.
-_NUMBER = r"[$€£]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)%?"
-_OPERAND = rf"[-−]?{_NUMBER}(?:[ ]?[A-WYZa-wyz][a-z]*)?[)]*"
-_OPERATOR = r"[ \t]*(?:[-+*/×÷·−–xX]|\\times|\\div|\\cdot)[ \t]*"
-_STEP = rf"(?:{_OPERATOR}[(]*|[(]+){_OPERAND}"
-_EQUALS = r"[ \t]*=[ \t]*"
-PLAIN = rf"[(]*{_OPERAND}(?:{_STEP})+{_EQUALS}(?:[(]*{_OPERAND}(?:{_STEP})*{_EQUALS})*[-−]?{_NUMBER}"
-_UNIT = re.compile(r"(?<=[0-9%.)]) ?[A-WYZa-wyz][a-z]*")
-_LATEX = re.compile(r"\\(times|div|cdot)")
-
 
 def read_paths(responses: pl.Series, rules: Rules) -> pl.DataFrame:
-    """Return `bad_equation` (some annotated equation fails), `path` and `path_canonical` for each response."""
+    """Return `bad_equation` (some annotated equation fails), `path`, `path_canonical` and `coverage` for each response."""
     frame = responses.alias("response").to_frame()
     # ">" cannot stand inside an annotation, so the joined text says exactly which annotations there are.
     annotated = frame.select(pl.col("response").str.extract_all(ANNOTATED).list.join("").alias("equations"))["equations"]
@@ -53,15 +44,17 @@ def read_paths(responses: pl.Series, rules: Rules) -> pl.DataFrame:
     paths = annotated.to_frame().join(result, on="equations", how="left", maintain_order="left").drop("equations")
     paths = paths.with_columns(pl.col("bad_equation").fill_null(False))
     if not rules.plain:
-        return paths.with_columns(pl.col("path", "path_canonical").fill_null(""))
-    rows = (annotated == "").arg_true()
-    plain = frame["response"].gather(rows).str.extract_all(PLAIN).list.join("\n")
-    read = {text: _plain_keys(text) for text in plain.unique().drop_nulls() if text}
-    found = [read.get(text, (None, None)) for text in plain]
-    return paths.with_columns(
-        paths["path"].scatter(rows, pl.Series([path for path, _ in found], dtype=pl.String)),
-        paths["path_canonical"].scatter(rows, pl.Series([canonical for _, canonical in found], dtype=pl.String)),
-    )
+        return paths.with_columns(pl.col("path", "path_canonical").fill_null(""), coverage=pl.lit(None, pl.Float64))
+    rows = ((annotated == "") & frame.select(may_show=_MAY_SHOW)["may_show"]).arg_true()
+    texts = frame["response"].gather(rows)
+    read = {text: _plain_keys(text) for text in texts.unique()}
+    found = pl.DataFrame([read[text] for text in texts], schema=_PLAIN, orient="row")
+    paths = paths.with_columns(coverage=pl.lit(None, pl.Float64))
+    return paths.with_columns(paths[name].scatter(rows, found[name]) for name in _PLAIN)
+
+
+_MAY_SHOW = pl.col("response").str.contains(r"[=≈]| is | equal|\\approx")
+_PLAIN = {"path": pl.String, "path_canonical": pl.String, "coverage": pl.Float64}
 
 
 def _annotated_keys(text: str, rules: Rules) -> tuple[bool, str, str]:
@@ -75,29 +68,35 @@ def _annotated_keys(text: str, rules: Rules) -> tuple[bool, str, str]:
     return bad, path, "|".join(sorted({reading.canonical for reading in readings.values()}))
 
 
-def _plain_keys(text: str) -> tuple[str, str]:
-    equations = text.split("\n")
-    different = set(equations)
+def _plain_keys(text: str) -> tuple[str | None, str | None, float | None]:
+    final = final_part(text) or text
+    found = steps(final)
+    if not found.equations and final is not text:
+        found = steps(text)  # a model that calculates in its thoughts alone
+    covered = found.shown / (found.shown + found.missed) if found.shown + found.missed else None
+    if not found.equations:
+        return None, None, covered
+    path = "|".join(found.equations)
+    different = set(found.equations)
     if sum(map(len, different)) > MAX_READ:
-        path = text.replace("\n", "|").replace(" ", "")
-        return path, path
-    arithmetic = {equation: _UNIT.sub("", _LATEX.sub(_operator, equation)) for equation in different}
-    short = {equation: "".join(text.split()) for equation, text in arithmetic.items()}
-    canonical = sorted({read_standard(text).canonical for text in arithmetic.values()})
-    return "|".join(short[equation] for equation in equations), "|".join(canonical)
+        return path, path, covered
+    return path, "|".join(sorted({canonical_step(equation) for equation in different})), covered
 
 
-def _operator(match: re.Match[str]) -> str:
-    return "/" if match[1] == "div" else "*"
+def is_whole() -> pl.Expr:
+    """Whether all results that a response shows are in its path, or there are none."""
+    return pl.col("coverage").fill_null(1.0) >= 1
 
 
 def count_paths(verdicts: pl.DataFrame, human: pl.DataFrame) -> pl.DataFrame:
     """Return PATH_STATS: one row for each question of `human`, in its order, with zeros where nothing was sampled.
 
     `human` has question_id, path and path_canonical (null without a human solution or without a path). Paths are the
-    distinct ones of accepted responses: right answer, and every equation holds.
+    distinct ones of accepted responses: right answer, and every equation holds; a path that does not show all is none.
     """
-    accepted = verdicts.filter(pl.col("right_answer") & ~pl.col("bad_equation"))
+    accepted = verdicts.filter(pl.col("right_answer") & ~pl.col("bad_equation")).with_columns(
+        pl.when(is_whole()).then(pl.col("path", "path_canonical"))
+    )
     keys = ["question_id", "path", "path_canonical"]
     with_human = pl.concat([accepted.select(keys), human.select(keys)])
     counts = [

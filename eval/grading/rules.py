@@ -8,13 +8,14 @@ A third family is a third value. What a parameter `mode` of a catalog line names
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import polars as pl
 
-from eval.grading.answers import double, read_paper_answers, read_standard_answers, value
+from eval.grading.answers import double, read_paper_answers, read_standard_answers
 from eval.grading.equations import Reading, passes_paper
 from eval.grading.forms import written
+from eval.grading.numbers import value
 
 Mode = Literal["standard", "paper"]
 Key = Literal["paper", "canonical"]
@@ -23,21 +24,26 @@ Policy = Literal["keep", "drop"]
 PATHS: dict[Key, str] = {"paper": "path", "canonical": "path_canonical"}  # the column of each key
 
 
+class ReadAnswers(Protocol):
+    def __call__(self, responses: pl.Series, pattern: str | None = None) -> pl.DataFrame: ...
+
+
 @dataclass(frozen=True)
 class Rules:
     """How one family of texts is read.
 
-    `read_answers`: responses to `answer` and `answer_from`. `value`: what an answer is compared by, None if it has none; `margin`
-    a tolerance in the same numbers; `strict`: in evals the difference must stay below it. `vote`: what a majority vote counts.
+    `read_answers`: responses, and a pattern to try first, to `answer`, `answer_from` and `cut`. `value`: what an answer is compared by, None if it has none; `margin`
+    a tolerance in the same numbers; `texts`: answers without a value are compared as texts; `strict`: in evals the difference must stay below it. `vote`: what a majority vote counts.
     `holds`: whether an annotated equation, and what was read of it, is sound. `plain`: equations in plain text make a path too, and without any there is
     none; else a response without an annotation has the path "". `gold_from_solution`: the gold answer is read from the human
     solution where there is one. `all_checks_equations`: a set without deduplication leaves out what does not hold. `key`, `same_as_human` and `tolerance` are defaults of the makers' parameters.
     """
 
     name: Mode
-    read_answers: Callable[[pl.Series], pl.DataFrame]
+    read_answers: ReadAnswers
     value: Callable[[str], Any]
     margin: Callable[[float], Any]
+    texts: bool
     strict: bool
     vote: Callable[[str], str | None]
     holds: Callable[[str, Reading], bool]
@@ -59,6 +65,7 @@ PAPER = Rules(
     read_answers=read_paper_answers,
     value=double,
     margin=float,
+    texts=False,
     strict=True,
     vote=lambda answer: answer,  # "10" and "10.0" differ
     holds=lambda equation, reading: passes_paper(equation),
@@ -74,6 +81,7 @@ STANDARD = Rules(
     read_answers=read_standard_answers,
     value=value,
     margin=lambda tolerance: Fraction(str(tolerance)),
+    texts=True,
     strict=False,
     vote=_written_value,
     holds=lambda equation, reading: reading.holds,

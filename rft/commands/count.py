@@ -48,10 +48,20 @@ def scores(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
             _metric(r["metric"], r["value"]),
             _interval(r),
             r["n"],
+            *_covered(r),
         )
         for r in found
     ]
-    print_table(["eval", "model", "questions", "metric", "value", "95 % interval", "n"], rows)
+    shown = 9 if any(row[7] is not None and row[7] < row[6] for row in rows) else 7
+    columns = ["eval", "model", "questions", "metric", "value", "95 % interval", "n", "covered", "over those"]
+    print_table(columns[:shown], [row[:shown] for row in rows])
+
+
+def _covered(row: dict[str, Any]) -> tuple[int | None, str | None]:
+    """Return how many questions have samples, and the metric's mean over those alone: the others count as 0."""
+    if not row["covered"]:
+        return None, None
+    return row["covered"], _metric(row["metric"], row["value"] * row["n"] / row["covered"])
 
 
 def _metric(metric: str, value: float) -> str:

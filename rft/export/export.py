@@ -35,7 +35,7 @@ FORMATS = SOLVED + GRADED + AS_STORED
 PROMPTED = ("prompt-completion", *GRADED)  # those whose rows hold the whole prompt, and not the question alone
 SFT = {"prompt-completion": "completion_only_loss", "messages": "assistant_only_loss"}  # TRL's own names for what is learned
 
-WRONG = ("wrong_answer", "no_answer")
+WRONG = ("wrong_answer", "no_answer", "cut")
 ROWS_AT_ONCE = 25_000
 
 Encoding = Literal["parquet", "jsonl", "csv"]

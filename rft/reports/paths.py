@@ -38,6 +38,9 @@ class Statistics:
     rows: int
     human_rows: int
     kept: int
+    path_coverage: float | None
+    sampled: int  # questions that have samples
+    held_paths: int  # distinct paths of the rows themselves
     at_k: list[dict[str, Any]]
     histogram: list[dict[str, int]]
     sources: list[dict[str, Any]]
@@ -58,7 +61,8 @@ def statistics(artifact: Artifact) -> Statistics:
     key, sources = facts["key"], facts["sources"]
     is_set = artifact.record.rows_are == "TRAINING"
     with duckdb.connect() as connection:
-        tables["verdicts"] = f"select *, {PATHS[key]} as path_of_key from ({tables['verdicts']})"
+        whole = ", ".join(f"if(coalesce(coverage, 1) >= 1, {path}, null) as {path}" for path in PATHS.values())
+        tables["verdicts"] = f"select * replace ({whole}), {PATHS[key]} as path_of_key from ({tables['verdicts']})"
         for name, query in tables.items():
             connection.execute(f"create view {name} as {query}")
         connection.execute(f"create view human as {_HUMAN if is_set else _NO_HUMAN}")
@@ -75,6 +79,9 @@ def statistics(artifact: Artifact) -> Statistics:
             rows=artifact.record.rows if is_set else 0,
             human_rows=_one(connection, "select count(*) from human")[0],
             kept=kept,
+            path_coverage=_one(connection, _COVERAGE)[0],
+            sampled=_one(connection, "select count(*) from path_stats where draws > 0")[0],
+            held_paths=_one(connection, _HELD.format(path=PATHS[key]))[0] if is_set else 0,
             at_k=[
                 {name: value for name, value in row.items() if is_set or not name.endswith("with_human")}
                 for row in _rows(
@@ -92,6 +99,8 @@ def statistics(artifact: Artifact) -> Statistics:
         )
 
 
+_COVERAGE = "select avg((path is not null)::integer) from verdicts where right_answer"
+_HELD = "select count(distinct (question_id, {path})), count(distinct question_id) from rows where {path} is not null"
 _HUMAN = "select question_id, path, path_canonical from rows where origin = 'human'"
 _NO_HUMAN = "select null::varchar as question_id, null::varchar as path, null::varchar as path_canonical where false"
 
@@ -115,10 +124,20 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, params: dict[str, A
 
 def report(s: Statistics) -> str:
     """Return the statistics of one artifact as text: a summary, then a table for each question they answer."""
-    per = f"{s.solved:,} of {s.questions:,} questions solved" + (f" ({s.solved / s.questions:.1%})" if s.questions else "")
-    summary = f"{s.id}: {per}"
+    summary = f"{s.id}: {s.solved:,} of {s.questions:,} questions solved" + (
+        f" ({s.solved / s.questions:.1%})" if s.questions else ""
+    )
+    if s.sampled < s.questions:
+        summary += (
+            f", and {s.solved / s.sampled:.1%} of the {s.sampled:,} that have samples" if s.sampled else ", none has samples"
+        )
     if s.rows:
-        summary += f"; {s.rows:,} rows: {s.human_rows:,} human, {s.kept:,} kept samples"
+        summary += (
+            f"; {s.rows:,} rows: {s.human_rows:,} human, {s.kept:,} kept samples; "
+            f"{s.held_paths:,} distinct paths in them ({s.held_paths / s.questions:.2f} a question)"
+        )
+    if s.path_coverage is not None:
+        summary += f"\n{s.path_coverage:.1%} of the right samples show all their results in their path"
     parts = [summary]
     if s.at_k:
         columns = list(s.at_k[0])

@@ -57,17 +57,21 @@ BAD_QUESTIONS = BAD_ROWS | {
     "a question that is empty": (b'{"question": " \\n", "answer": "1"}\n', "empty_text", "question is empty"),
     "no answer": (b'{"question": "q"}\n', "missing_field", "no answer or response"),
     "an answer that is null": (b'{"question": "q", "answer": null}\n', "missing_field", "no answer or response"),
-    "an answer that is empty": (b'{"question": "q", "answer": ""}\n', "no_answer", "answer '' is not a number"),
-    "an answer that is no number": (b'{"question": "q", "answer": "many"}\n', "no_answer", "answer 'many' is not a number"),
-    "an answer that is true": (b'{"question": "q", "answer": true}\n', "no_answer", "answer 'True' is not a number"),
+    "an answer that is empty": (b'{"question": "q", "answer": ""}\n', "no_answer", "answer '' is not text or a number"),
+    "an answer that is true": (b'{"question": "q", "answer": true}\n', "no_answer", "answer 'True' is not text or a number"),
+    "a whole number of more than 64 bits": (
+        b'{"question": "q", "answer": 123456789012345678901}\n',
+        "no_answer",
+        "more digits than a number holds: write it as text",
+    ),
     "an answer that is a list": (b'{"question": "q", "answer": ["#### 1"]}\n', "no_answer", ""),
-    "a solution without a final answer": (b'{"question": "q", "answer": "it is #### so"}\n', "no_answer", "no final answer"),
+    "a solution without a final answer": (b'{"question": "q", "answer": "it is #### "}\n', "no_answer", "no final answer"),
     "a solution that is empty": (b'{"question": "q", "answer": "1", "response": ""}\n', "empty_text", "response is empty"),
     "a solution that is a number": (b'{"question": "q", "response": 1}\n', "not_text", "response is a int"),
-    "an answer that is no number beside a solution": (
+    "words beside a solution that gives a number": (
         b'{"question": "q", "answer": "many", "response": "#### 1"}\n',
-        "no_answer",
-        "answer 'many' is not a number",
+        "answers_differ",
+        "answer is many, the solution ends in 1",
     ),
     "a question for the second time": (text(GOOD, question=f" {GOOD['question']} "), "duplicate_question", ""),
 }
@@ -287,7 +291,13 @@ def test_a_damaged_file_is_refused_whole(
         ({"answer": "-3/4"}, "-3/4", None),
         ({"answer": 5}, "5", None),
         ({"answer": -0.5}, "-0.5", None),
-        ({"answer": 1e21}, "1000000000000000000000", None),
+        ({"answer": 10**15}, "1000000000000000", None),
+        ({"answer": "2,50"}, "2,50", None),
+        ({"answer": "many"}, "many", None),
+        ({"answer": "$3\\sqrt{13}$"}, "3\\sqrt{13}", None),
+        ({"answer": "(1, 2)", "response": "\\boxed{\\left(1,2\\right)}"}, "(1, 2)", "\\boxed{\\left(1,2\\right)}"),
+        ({"response": "so \\boxed{x^2+1}"}, "x^2+1", "so \\boxed{x^2+1}"),
+        ({"answer": "18 dollars"}, "18", None),
         ({"answer": "so\n#### 8"}, "8", "so\n#### 8"),
         ({"response": "so\n#### 8"}, "8", "so\n#### 8"),
         ({"answer": "8", "response": "it is eight"}, "8", "it is eight"),
@@ -735,7 +745,7 @@ def test_random_rows_draws_as_many_as_there_are_paths(make: Make, workspace: Wor
         assert made.verdicts is not None
         assert by_path["kept"].sum() > 50
         assert made.path_stats.select("question_id", "kept").equals(by_path.select("question_id", "kept"))
-        assert set(made.verdicts["verdict"]) == {"kept", "not_drawn", "wrong_answer", "no_answer", "bad_equation"}
+        assert set(made.verdicts["verdict"]) == {"kept", "not_drawn", "wrong_answer", "cut", "bad_equation"}
         kept.add(tuple(made.rows.select("question_id", "origin", "draw").iter_rows()))
         samples = made.rows.filter(pl.col("origin") != "human")
         assert samples.unique(["question_id", "path_canonical"]).height < samples.height

@@ -12,10 +12,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.grading.answers import MAX_DIGITS, READINGS, tidy, value
 from eval.grading.grade import is_right, vote_keys
+from eval.grading.numbers import MAX_DIGITS, number, value
 from eval.grading.rules import PAPER, RULES, STANDARD, Mode
-from tests.workspace import CASE_FILES, least_seconds
+from tests.workspace import CASE_FILES, ROOT, least_seconds
 
 CASES = yaml.safe_load((CASE_FILES / "answers.yaml").read_text())
 
@@ -31,15 +31,15 @@ def right(answer: str | None, gold: str | None, mode: Mode, **options: Any) -> A
 @pytest.mark.parametrize("case", CASES["responses"], ids=lambda case: ascii(case["text"]))
 class TestResponses:
     def test_standard_mode_reads_what_the_table_says(self, case: dict[str, Any]) -> None:
-        assert read([case["text"]], "standard").row(0) == (case["standard"], case.get("answer_from"))
+        assert read([case["text"]], "standard").row(0) == (case["standard"], case.get("answer_from"), case.get("cut", False))
 
     def test_paper_mode_reads_what_the_table_says(self, case: dict[str, Any]) -> None:
-        assert read([case["text"]], "paper").row(0) == (case["paper"], "hash" if case["paper"] else None)
+        assert read([case["text"]], "paper").row(0) == (case["paper"], "hash" if case["paper"] else None, False)
 
 
 @pytest.mark.parametrize("case", CASES["numbers"], ids=lambda case: ascii(case["text"]))
 def test_a_number_alone_is_read_as_the_table_says(case: dict[str, Any]) -> None:
-    assert tidy(case["text"]) == case["number"]
+    assert number(case["text"], whole=True) == case["number"]
 
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
@@ -51,7 +51,7 @@ def test_a_column_is_read_as_its_responses_are_one_by_one(mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", ["standard", "paper"])
 def test_no_response_has_no_answer(mode: Mode) -> None:
-    assert read([None], mode).rows() == [(None, None)]
+    assert read([None], mode).rows() == [(None, None, False)]
     assert read([], mode).rows() == []
 
 
@@ -125,22 +125,64 @@ def test_paper_mode_reads_any_text_as_the_script_does(text: str) -> None:
         assert read([whole], "paper")["answer"][0] == script_reading(whole)
 
 
-def plain_reading(text: str) -> Any:
-    """Standard mode, place by place from the end of the text."""
-    for name, announced in (("hash", "####"), ("boxed", r"\\boxed"), ("phrase", "answer")):
-        reading = re.compile(READINGS[name].replace(r"(?-u:\b{end-half})", r"\b").replace(r"(?-u:\b)", r"\b"))
-        for place in reversed([found.start() for found in re.finditer(f"(?={announced})", text)]):
-            if found := reading.match(text, place):
-                answer = tidy(found[1])
-                return (answer, name) if answer is not None else (None, None)
-    return None, None
+PLACES = {
+    "hash": ["#### {}", "So it is.\n#### **{}**", "#### ${}"],
+    "boxed": [r"So $\boxed{{{}}}$.", r"\fbox{{{}}}", r"\boxed{{x = {}}}"],
+    "phrase": ["The answer is {}.", "**Answer:** {}", "A: {}", "The answer is:\n{}", "The answer is {} pears, because."],
+    "tag": ["[ANS] {}<|endoftext|>", "<answer>{}</answer>", '{{"reasoning": "5 + 2", "answer": "{}"}}'],
+    "line": ["So it is.\n**{}**", "### {}", "He has 2 + 3 = {} pears."],
+}
 
 
-def test_standard_mode_reads_the_last_place_of_the_first_kind_that_has_a_number() -> None:
-    texts = texts_of_pieces(8_000, [piece for piece in PIECES if piece.isascii()])
-    found = read(texts, "standard").rows()
-    assert found == [plain_reading(text) for text in texts]
-    assert {source for _, source in found} == {"hash", "boxed", "phrase", None}
+@settings(max_examples=300, deadline=None)
+@given(st.integers(-(10**7), 10**7), st.data())
+def test_a_number_is_read_at_every_place_and_the_last_place_counts(n: int, data: Any) -> None:
+    form = data.draw(st.sampled_from(sorted(PLACES)))
+    ending = data.draw(st.sampled_from(PLACES[form])).format(n)
+    earlier = data.draw(
+        st.sampled_from(["", "He has 7.\n", "The answer is 7.\n\n", "\\boxed{7}\n\n", "<think>\n#### 7\n</think>\n"])
+    )
+    if ending.startswith("{") or (form == "line" and ending.startswith("He")):
+        earlier = ""  # JSON is the whole of a text, and a closing sentence counts where nothing else does
+    assert read([earlier + ending], "standard").row(0) == (str(n), form, False)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(2, 999), st.sampled_from([" or ", " to ", ":", "-", "; ", ", ", " feet ", " and "]), st.integers(2, 999))
+def test_one_of_two_numbers_is_never_the_answer(a: int, between: str, b: int) -> None:
+    for text in (f"#### {a}{between}{b}", f"\\boxed{{{a}{between}{b}}}", f"The answer is {a}{between}{b}."):
+        (answer, _, _) = read([text], "standard").row(0)
+        assert answer is None or value(answer) is None
+
+
+def documented() -> list[tuple[str, str]]:
+    """Return the texts of docs/grading.md and what is read in them ("-": no answer)."""
+    page = (ROOT / "docs" / "grading.md").read_text()
+    rows = re.findall(r"^\| `(.*)` \| (?:`(.*)`|(-|cut)) \| .* \|$", page, re.MULTILINE)
+    return [(text.replace("⏎", "\n"), answer or none) for text, answer, none in rows]
+
+
+@pytest.mark.parametrize(("text", "expected"), documented())
+def test_what_the_page_on_grading_says_of_a_text(text: str, expected: str) -> None:
+    answer, _, cut = read([text], "standard").row(0)
+    assert ("cut" if cut else answer if answer and value(answer) is not None else "-") == expected
+
+
+def test_the_page_on_grading_has_many_texts() -> None:
+    assert len(documented()) >= 60
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "expected"),
+    [
+        ("RESULT=18;", r"RESULT=(\d+)", ("18", "pattern", False)),
+        ("RESULT=18; RESULT=20; #### 3", r"RESULT=(\d+)", ("20", "pattern", False)),
+        ("#### 3", r"RESULT=(\d+)", ("3", "hash", False)),
+        ("=> 1,200 dollars", r"=> (.*)", ("1200", "pattern", False)),
+    ],
+)
+def test_a_pattern_is_tried_first(text: str, pattern: str, expected: tuple[str, str, bool]) -> None:
+    assert STANDARD.read_answers(pl.Series([text]), pattern).row(0) == expected
 
 
 NUMBERS = st.one_of(
@@ -215,9 +257,9 @@ def test_no_answer_is_wrong_and_the_order_is_kept(mode: Mode) -> None:
 @given(st.fractions(min_value=0, max_denominator=200), st.integers(0, 50))
 def test_a_fraction_a_mixed_number_and_latex_have_one_value(fraction: Any, whole: Any) -> None:
     top, bottom = fraction.as_integer_ratio()
-    assert value(tidy(f"{top}/{bottom}")) == fraction  # type: ignore[arg-type]
-    assert value(tidy(f"\\frac{{{top}}}{{{bottom}}}")) == fraction  # type: ignore[arg-type]
-    assert value(tidy(f"-{whole} {top}/{bottom}")) == -(whole + fraction)  # type: ignore[arg-type]
+    assert value(number(f"{top}/{bottom}")) == fraction  # type: ignore[arg-type]
+    assert value(number(f"\\frac{{{top}}}{{{bottom}}}")) == fraction  # type: ignore[arg-type]
+    assert value(number(f"-{whole} {top}/{bottom}")) == -(whole + fraction)  # type: ignore[arg-type]
 
 
 @settings(max_examples=200, deadline=None)
@@ -225,24 +267,24 @@ def test_a_fraction_a_mixed_number_and_latex_have_one_value(fraction: Any, whole
 def test_currency_thousands_signs_and_digits_do_not_change_a_number(n: int) -> None:
     marked = f"{'−' if n < 0 else ''}$ {abs(n):,}.00 %"
     foreign = str(n).translate(str.maketrans("0123456789-", "٠١٢٣٤٥٦٧٨٩−"))
-    assert value(tidy(marked)) == value(tidy(foreign)) == value(tidy(f"{n:,}".replace(",", "\u202f"))) == n  # type: ignore[arg-type]
+    assert value(number(marked)) == value(number(foreign)) == value(number(f"{n:,}".replace(",", "\u202f"))) == n  # type: ignore[arg-type]
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(max_size=30) | st.text(alphabet="0123456789.,/ -−$%\\frac{}½²①٣", max_size=30))
 def test_what_the_normaliser_returns_has_a_value_and_stays_as_it_is(text: str) -> None:
-    answer = tidy(text)
+    answer = number(text)
     if answer is not None:
         assert value(answer) is not None
-        assert tidy(answer) == answer
+        assert number(answer) == answer
 
 
 def test_an_answer_of_too_many_digits_is_none() -> None:
-    assert tidy("9" * MAX_DIGITS) == "9" * MAX_DIGITS
-    assert tidy("9" * (MAX_DIGITS + 1)) is None
+    assert number("9" * MAX_DIGITS) == "9" * MAX_DIGITS
+    assert number("9" * (MAX_DIGITS + 1)) is None
     assert value("9" * (MAX_DIGITS + 1)) is None
-    assert read(["#### " + "9" * 5_000], "standard").row(0) == (None, None)
-    assert read(["#### " + "9" * 5_000], "paper").row(0) == ("9" * 5_000, "hash")
+    assert read(["#### " + "9" * 5_000], "standard")["answer"].str.len_chars().item() == MAX_DIGITS  # the text, without a value
+    assert read(["#### " + "9" * 5_000], "paper").row(0) == ("9" * 5_000, "hash", False)
 
 
 def test_paper_mode_votes_for_texts_and_standard_mode_for_values() -> None:

@@ -152,7 +152,7 @@ def test_standard_mode_drops_no_right_answer_for_a_plain_text_calculation() -> N
 @pytest.mark.parametrize(("split", "rows", "without"), [("train", 7473, 95), ("test", 1319, 18)])
 def test_every_gold_solution_has_an_answer_and_sound_calculations(split: Any, rows: Any, without: Any) -> None:
     solutions = pl.Series([row["answer"] for row in gsm8k(split)])
-    standard, paper = STANDARD.read_answers(solutions)["answer"], PAPER.read_answers(solutions)["answer"]
+    standard, paper = STANDARD.read_answers(solutions, None)["answer"], PAPER.read_answers(solutions)["answer"]
     assert len(solutions) == rows
     assert standard.null_count() == 0
     assert standard.equals(paper)

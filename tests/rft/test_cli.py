@@ -169,7 +169,7 @@ def test_show_prints_the_recipe_with_every_parameter(built: Any) -> None:
     assert "same_as_human" in out
     record = json.loads(rft("show", "toy-rft@1", "--json", cwd=built)[0])
     assert record["params"]["select"] == "farthest"
-    assert record["drops"] == {"bad_equation": 1, "no_answer": 1, "same_as_human": 3, "same_path": 1, "wrong_answer": 1}
+    assert record["drops"] == {"bad_equation": 1, "cut": 1, "same_as_human": 3, "same_path": 1, "wrong_answer": 1}
     assert str(built) not in json.dumps(record)
 
 
