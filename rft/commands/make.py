@@ -92,7 +92,9 @@ def build(
     from registry.build.processes import rank
     from registry.catalog.plan import needed, select
     from registry.maker import Options
+    from registry.query.api import Artifact
     from rft.progress import bar
+    from rft.reports.verdicts import of_one_kind
 
     if not names and not all_:
         raise UsageError("name what to build, or say --all. `rft plan` lists the names.")
@@ -119,6 +121,8 @@ def build(
             done.append(_built(built))
             if not quiet:
                 _say_built(built, place, len(todo))
+                if warning := of_one_kind(Artifact(store.require(built.record.id), store)):
+                    say(f"      warning: {warning}")
     except RftError:
         if len(todo) > 1:
             say(f"{len(done)} of {len(todo)} built; what follows was not tried")

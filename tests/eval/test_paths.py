@@ -14,7 +14,7 @@ from eval.grading.equations import passes_paper, read_standard
 from eval.grading.paths import MAX_READ, count_paths, read_paths
 from eval.grading.rules import RULES, Mode
 from registry.rows import PATH_STATS
-from tests.workspace import least_seconds
+from tests.workspace import ROOT, least_seconds
 
 BAKER = "48/2 = <<48/2=24>>24 in May, 48+24 = <<48+24=72>>72 together.\n#### 72"
 
@@ -154,6 +154,17 @@ def test_plain_and_annotated_equations_have_one_canonical_path() -> None:
 def test_plain_equations_are_not_read_beside_annotated_ones() -> None:
     assert path("1+1=2, 3+4 = <<3+4=7>>7") == "3+4=7"
     assert path("1+1=2 <<>>") == ""
+
+
+def documented() -> list[tuple[str, str]]:
+    page = (ROOT / "docs" / "grading.md").read_text().partition("## What a path is")[2]
+    rows = re.findall(r"^\| `(.*)` \| (`.*`) \|$", page, re.MULTILINE)
+    return [(text, found.strip("`").replace("`, `", "|")) for text, found in rows]
+
+
+@pytest.mark.parametrize(("text", "expected"), documented())
+def test_what_the_page_on_grading_says_of_a_path(text: str, expected: str) -> None:
+    assert path(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -600,3 +600,36 @@ def test_head_shows_samples_by_their_verdict(built: Any) -> None:
     assert "4+4+4" in rft("head", "toy-rft", "--verdict", "kept", cwd=built)[0]
     assert "wrong_answer" in rft("head", "toy-rft", "--verdict", "odd", cwd=built, code=1)[1]
     assert "graded no samples" in rft("head", "toys", "--verdict", "kept", cwd=built, code=1)[1]
+
+
+def test_a_pool_in_which_nothing_is_read_is_a_loud_warning(tmp_path: Path) -> None:
+    start_project(tmp_path)
+    rows = [{"question": "q1", "completion": f"I would say {n}!"} for n in range(12)]
+    (tmp_path / "q.jsonl").write_text(json.dumps({"question": "q1", "answer": "5"}) + "\n")
+    (tmp_path / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rft("import", "q.jsonl", "--as", "q", cwd=tmp_path)
+    rft("import", "odd.jsonl", "--as", "odd", "--questions", "q", "--rejection", "odd-rft", cwd=tmp_path)
+    _, err = rft("build", "odd-rft", cwd=tmp_path)
+    assert "warning: all 12 samples are no_answer. They end like this:\n  ...I would say 0!" in err
+    assert "`answer_pattern`" in err
+    file = tmp_path / "catalog.yaml"
+    line = "odd-rft@2: {builder: rejection, inputs: [q@1, odd@1], params: {answer_pattern: 'say ([0-9]+)', no_path: keep}}"
+    file.write_text(file.read_text().rstrip() + f"\n  {line}\n")
+    _, err = rft("build", "odd-rft@2", cwd=tmp_path)
+    assert "warning" not in err
+    assert "11 wrong_answer" in err
+    file.write_text(file.read_text().replace("odd-rft@2", "odd-rft@3").replace("'say ([0-9]+)'", "'say [0-9]+'"))
+    _, err = rft("build", "odd-rft@3", cwd=tmp_path, code=1)
+    assert "answer_pattern" in err
+    assert "it must have one group" in err
+
+
+def test_an_eval_of_draws_that_were_never_made_is_an_error(tmp_path: Path) -> None:
+    start_project(tmp_path)
+    rft("import", "samples.jsonl", "--as", "s", "--questions", "toys", "--eval", "e", cwd=tmp_path)
+    file = tmp_path / "catalog.yaml"
+    file.write_text(
+        file.read_text().replace("{k: 3}", "{k: 1000}").replace("{k: 2}", "{k: 1000}").replace("{k: 1}", "{k: 1000}")
+    )
+    _, err = rft("build", "e", cwd=tmp_path, code=1)
+    assert "k is 1000, but no question has more than" in err
