@@ -20,6 +20,8 @@ from eval.grading.expressions import ALGEBRA, MATH, MAX_LENGTH, PYTHON, Parser, 
 from eval.grading.forms import CACHE_SIZE, CACHED_LENGTH, MAX_BITS, CanonicalForms
 
 TOLERANCE = Fraction(1, 1000)
+MOST_ROUNDED = Fraction(1, 4)  # of a value: 3 may stand for 8/3, 0 for 1/2 may not
+_UNIT = re.compile(r"(?<=[0-9%)])\s+[A-Za-z]{2}[A-Za-z ]*(?=\s*(?:[-+*/=)]|$))")
 
 
 class PythonNumbers:
@@ -121,7 +123,8 @@ def read_standard(equation: str) -> Reading:
     """Return whether every link of `equation` holds, and its canonical form.
 
     A link a=b holds when |a - b| < 1e-3, or when b is a plain number and a rounds to it at the digits it shows
-    (50/60=0.83). An equation that cannot be read does not hold; its canonical form is then its text without spaces.
+    (50/60=0.83), if that changes it by a quarter at most. Units in words are left out (5*3=15 dollars), and so is a last side that is
+    empty (24/2=). An equation that cannot be read does not hold; its canonical form is then its text without spaces.
     """
     return _read_cached(equation) if len(equation) <= CACHED_LENGTH else _read(equation)
 
@@ -131,14 +134,19 @@ def _read(equation: str) -> Reading:
         return _read_simple(*simple.groups())
     if len(equation) > MAX_LENGTH:
         return Reading(False, "".join(equation.split()))
-    sides = math_signs(equation).split("=")
+    sides = _UNIT.sub("", math_signs(equation)).split("=")
+    if len(sides) > 1 and not sides[-1].strip():
+        sides.pop()  # <<24/2=>>12 claims nothing
+        claims = len(sides) > 1
+    else:
+        claims = True
     try:
         forms = [Parser(side, MATH, CanonicalForms()).parse() for side in sides]
     except (Unreadable, ValueError):
         return Reading(False, "".join(equation.split()))
     canonical = "=".join(form.text() for form in forms)
     if len(sides) == 1:
-        return Reading(False, canonical)
+        return Reading(not claims, canonical)
     holds = all(_link_holds(forms[i].value, forms[i + 1].value, sides[i + 1]) for i in range(len(sides) - 1))
     return Reading(holds, canonical)
 
@@ -169,7 +177,8 @@ def _read_simple(a: str, operator: str, b: str, c: str) -> Reading:
     else:
         # Twice the difference against the divisor: c is the quotient rounded to a whole number; a half goes up or to even.
         twice = 2 * abs(x - y * z)
-        holds = y != 0 and (twice < y or (twice == y and (y * z > x or z % 2 == 0)))
+        rounds = twice < y or (twice == y and (y * z > x or z % 2 == 0))
+        holds = y != 0 and ((rounds and 2 * twice <= x) or 500 * twice < y)
     return Reading(holds, f"{a}{operator}{b}={c}")
 
 
@@ -185,7 +194,7 @@ def _link_holds(left: Fraction | None, right: Fraction | None, shown: str) -> bo
     if difference < TOLERANCE:
         return True
     plain = _SHOWN.fullmatch(_MARKS.sub("", shown))
-    if plain is None:
+    if plain is None or difference > abs(left) * MOST_ROUNDED:
         return False
     unit = Fraction(1, 10 ** (len(plain[1]) + (2 if plain[2] else 0)))
     if difference * 2 != unit:
