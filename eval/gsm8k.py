@@ -5,18 +5,19 @@ An eval never runs a model: greedy accuracy is the eval of a samples line with t
 
 from collections.abc import Iterator
 from math import comb
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from annotated_types import Ge
 
 from eval.grading.answers import Pattern
-from eval.grading.grade import asked_pattern, check_models, gold_answers, grade, human_paths, vote_keys
+from eval.grading.grade import asked_pattern, check_models, gold_answers, grade, human_paths, undecided_pairs, vote_keys
 from eval.grading.paths import count_paths, is_whole
 from eval.grading.rules import PATHS, RULES, Mode, Rules
+from eval.grading.symbolic import checked_by, checker  # noqa: F401  the engine asks the checker
 from registry.errors import InputError
-from registry.maker import Input, Tables
+from registry.maker import Decided, Input, Tables
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS
 
 EDITION = 2
@@ -34,6 +35,7 @@ def evaluate(
     tolerance: Annotated[float, Ge(0)] | None = None,
     seed: int = 0,
     answer_pattern: Pattern | None = None,
+    decided: Decided = Decided(),  # noqa: B008  it is frozen
 ) -> Annotated[Tables, SCORES]:
     """Return the scores of each model in `samples` over all `questions`, with the verdict on every draw below `k`.
 
@@ -61,7 +63,7 @@ def evaluate(
     )
     drawn = drawn.join(asked, on="question_id", how="inner", maintain_order="left").sort("place", "draw", maintain_order=True)
     graded = grade(
-        drawn, rules, tolerance=tolerance, strict=rules.strict, pattern=asked_pattern(answer_pattern, mode)
+        drawn, rules, tolerance=tolerance, strict=rules.strict, pattern=asked_pattern(answer_pattern, mode), decided=decided
     ).with_columns(verdict=pl.col("failed").fill_null("correct"))
     if not drawn.height:
         raise InputError(
@@ -94,13 +96,21 @@ def evaluate(
             )
     notes = [f"{missing} draws are missing and count as wrong"] if missing else []
     rows = pl.concat([SCORES.fit(pl.DataFrame(scores, schema=SCORES.schema), "scores"), unknown], how="diagonal")
-    facts = {"mode": mode, "key": rules.key, "sources": [samples.id]}
+    facts = {"mode": mode, "key": rules.key, "sources": [samples.id]} | checked_by(rules)
     return Tables(
         rows,
         verdicts=VERDICTS.fit(graded, "verdicts"),
         path_stats=count_paths(graded, human_paths(questions.rows, rules)),
         facts=facts | ({"notes": notes} if notes else {}),
     )
+
+
+def undecided(questions: Input, samples: Input, **params: Any) -> pl.DataFrame:
+    """Return the pairs (gold, answer) that only a checker can compare."""
+    rules = RULES[params["mode"]]
+    asked = questions.rows.select("question_id", gold=gold_answers(questions.rows, rules))
+    drawn = samples.rows.filter(pl.col("draw") < params["k"]).join(asked, on="question_id", how="inner")
+    return undecided_pairs(drawn, rules, tolerance=params["tolerance"] or rules.tolerance, pattern=params["answer_pattern"])
 
 
 def _by_model(graded: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:

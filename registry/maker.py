@@ -4,10 +4,10 @@ How and where it runs (`Options`, `Run`) is never part of the recipe, and change
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar
+from typing import Annotated, Any, BinaryIO, Literal, Protocol, TypeVar
 
 import polars as pl
 from pydantic import StringConstraints
@@ -132,6 +132,27 @@ class Trained:
     loss: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LOSS.schema))
     drops: pl.DataFrame | None = None
     hub: HubFiles | None = None
+
+
+Pair = tuple[str, str]  # a gold answer and another
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a checker found of pairs that a maker could not decide alone: equal, not equal, or None (it could not tell either).
+
+    A maker whose signature asks for it, by a keyword-only parameter annotated `Decided`, has a function `undecided` with the
+    signature of its own that returns the pairs, and a `Checker` CHECKER beside it. The engine asks, and remembers.
+    """
+
+    pairs: Mapping[Pair, bool | None] = field(default_factory=dict)
+
+
+class Checker(Protocol):
+    """What decides pairs. `version` names it: what another version decided is not remembered for this one."""
+
+    def version(self) -> str: ...
+    def decide(self, pairs: Iterable[Pair], workers: int = 0) -> Iterator[tuple[Pair, bool | None]]: ...
 
 
 class At:

@@ -156,7 +156,11 @@ VERDICTS = Shape(
         ),
         "answer_from": Column(pl.String, "where the answer stands: hash (####), boxed, phrase, tag, line or pattern"),
         "right_answer": Column(pl.Boolean, "whether it is the right one", required=True),
-        "compared_by": Column(pl.String, "how it was compared with it: number or text; null if it was not", later=True),
+        "compared_by": Column(
+            pl.String,
+            "the stage that compared it: number, text, structure or symbolic; null if it was not compared",
+            later=True,
+        ),
         "bad_equation": Column(pl.Boolean, "whether an annotated calculation does not hold", required=True),
         "coverage": Column(
             pl.Float64, "share of the results that its text shows which are in its path; null for annotated ones", later=True

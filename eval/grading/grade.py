@@ -1,5 +1,6 @@
 """Grade samples: the answer, the equations and the path of each response, column by column. The only grader."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -7,34 +8,55 @@ import polars as pl
 from eval.grading.answers import same_text
 from eval.grading.paths import read_paths
 from eval.grading.rules import RULES, Mode, Rules
+from eval.grading.structures import is_short, is_words, same_structure
 from registry.errors import InputError
-from registry.maker import Input
+from registry.maker import Decided, Input, Pair
+
+UNDECIDED = "undecided"
 
 
 def grade(
-    samples: pl.DataFrame, rules: Rules, *, tolerance: float, strict: bool = False, pattern: str | None = None
+    samples: pl.DataFrame,
+    rules: Rules,
+    *,
+    tolerance: float,
+    strict: bool = False,
+    pattern: str | None = None,
+    decided: Decided | None = None,
 ) -> pl.DataFrame:
     """Return `samples` (with `response` and the question's gold `answer` as `gold`) and what was read from each.
 
-    Adds answer, answer_from, right_answer, compared_by, bad_equation, path and path_canonical, and `failed`: cut (the text stops
-    before it gives an answer), no_answer (there is none, or what stands there is none that can be read), wrong_answer, or
-    null for a right one. `pattern` is tried before the places that the rules know.
+    Adds answer, answer_from, right_answer, compared_by, bad_equation, path, path_canonical and coverage, and `failed`: cut (the text
+    stops before it gives an answer), no_answer (there is none, or what stands there is none that can be read), undecided (the
+    checker could not tell), wrong_answer, or null for a right one. `pattern` is tried before the places that the rules know;
+    `decided` is what the checker found of the pairs that `undecided_pairs` returns.
     """
     responses = samples["response"]
     graded = pl.concat([samples, rules.read_answers(responses, pattern), read_paths(responses, rules)], how="horizontal")
-    graded = pl.concat(
-        [graded, compare(graded["answer"], graded["gold"], rules, tolerance=tolerance, strict=strict)], how="horizontal"
-    )
+    compared = compare(graded["answer"], graded["gold"], rules, tolerance=tolerance, strict=strict, decided=decided)
+    graded = pl.concat([graded, compared], how="horizontal")
     failed = (
         pl.when("right_answer")
         .then(None)
         .when("cut")
         .then(pl.lit("cut"))
+        .when(pl.col("compared_by") == UNDECIDED)
+        .then(pl.lit(UNDECIDED))
         .when("readable")
         .then(pl.lit("wrong_answer"))
         .otherwise(pl.lit("no_answer"))
     )
-    return graded.with_columns(failed=failed).drop("cut", "readable")
+    return graded.with_columns(failed=failed, compared_by=pl.when(pl.col("compared_by") != UNDECIDED).then("compared_by")).drop(
+        "cut", "readable"
+    )
+
+
+def undecided_pairs(samples: pl.DataFrame, rules: Rules, *, tolerance: float, pattern: str | None = None) -> pl.DataFrame:
+    """Return the pairs (gold, answer) of graded samples that only a checker can compare."""
+    answers = rules.read_answers(samples["response"], pattern)["answer"]
+    compared = compare(answers, samples["gold"], rules, tolerance=tolerance)
+    open_ = pl.DataFrame({"gold": samples["gold"], "answer": answers, "by": compared["compared_by"]})
+    return open_.filter(pl.col("by") == UNDECIDED).select("gold", "answer").unique(maintain_order=True)
 
 
 def asked_pattern(pattern: str | None, mode: Mode) -> str | None:
@@ -51,31 +73,55 @@ def is_right(answers: pl.Series, gold: pl.Series, rules: Rules, *, tolerance: fl
     return compare(answers, gold, rules, tolerance=tolerance, strict=strict)["right_answer"]
 
 
-def compare(answers: pl.Series, gold: pl.Series, rules: Rules, *, tolerance: float, strict: bool = False) -> pl.DataFrame:
-    """Return for each answer right_answer, compared_by (number, text, or null: not compared) and whether it is `readable`.
+def compare(
+    answers: pl.Series,
+    gold: pl.Series,
+    rules: Rules,
+    *,
+    tolerance: float,
+    strict: bool = False,
+    decided: Decided | None = None,
+) -> pl.DataFrame:
+    """Return for each answer right_answer, compared_by (the stage that told, or null) and whether it is `readable`.
 
-    Two numbers may differ by up to `tolerance`, or less if `strict`. Of others the texts must be the same, whatever the case of
-    letters and the spaces; an answer that has no value and another text than the gold one cannot be judged.
+    Stages: number (two numbers may differ by up to `tolerance`, or less if `strict`), text (the same but for the case of letters
+    and spaces), and for some rules structure (part by part) and symbolic (what `decided` says). What none of them can tell is
+    UNDECIDED where a checker could; elsewhere an answer without a value cannot be read.
     """
     pairs = pl.DataFrame({"answer": answers, "gold": gold})
     unique = pairs.unique().drop_nulls()
     margin = rules.margin(tolerance)
     values = {text: rules.value(text) for text in set(unique["answer"]) | set(unique["gold"])}
+    known = decided.pairs if decided else {}
     found: list[tuple[bool, str | None, bool]] = []
     for answer, right in unique.iter_rows():
         a, g = values[answer], values[right]
         if a is not None and g is not None:
             found.append((_near(a, g, margin, strict), "number" if rules.texts else None, True))
+        elif rules.texts and same_text(answer) == same_text(right):
+            found.append((True, "text", True))
+        elif rules.structures:
+            found.append(_by_structure(answer, right, known))
         else:
-            same = rules.texts and same_text(answer) == same_text(right)
-            found.append((same, "text" if same else None, same or a is not None))
+            found.append((False, None, a is not None))
     schema = {"right_answer": pl.Boolean, "compared_by": pl.String, "readable": pl.Boolean}
-    known = pl.concat([unique, pl.DataFrame(found, schema=schema, orient="row")], how="horizontal")
+    judged = pl.concat([unique, pl.DataFrame(found, schema=schema, orient="row")], how="horizontal")
     return (
-        pairs.join(known, on=["answer", "gold"], how="left", maintain_order="left")
+        pairs.join(judged, on=["answer", "gold"], how="left", maintain_order="left")
         .select(*schema)
         .with_columns(pl.col("right_answer", "readable").fill_null(False))
     )
+
+
+def _by_structure(answer: str, gold: str, known: Mapping[Pair, bool | None]) -> tuple[bool, str | None, bool]:
+    if (same := same_structure(answer, gold)) is not None:
+        return same, "structure", True
+    if is_words(answer) or is_words(gold):
+        return False, None, is_short(answer)  # words are compared as text alone
+    equal = known.get((gold, answer))
+    if equal is None:
+        return False, UNDECIDED, True
+    return equal, "symbolic", True
 
 
 def _near(a: Any, b: Any, margin: Any, strict: bool) -> bool:

@@ -2,11 +2,11 @@
 
     RULES["standard"].read_answers(responses)
 
-A third family is a third value. What a parameter `mode` of a catalog line names is one of these.
+MATH is STANDARD that compares more than numbers. What a parameter `mode` of a catalog line names is one of these.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
@@ -16,8 +16,9 @@ from eval.grading.answers import double, read_paper_answers, read_standard_answe
 from eval.grading.equations import Reading, passes_paper
 from eval.grading.forms import written
 from eval.grading.numbers import value
+from eval.grading.structures import plain_latex
 
-Mode = Literal["standard", "paper"]
+Mode = Literal["standard", "paper", "math"]
 Key = Literal["paper", "canonical"]
 Policy = Literal["keep", "drop"]
 
@@ -33,7 +34,7 @@ class Rules:
     """How one family of texts is read.
 
     `read_answers`: responses, and a pattern to try first, to `answer`, `answer_from` and `cut`. `value`: what an answer is compared by, None if it has none; `margin`
-    a tolerance in the same numbers; `texts`: answers without a value are compared as texts; `strict`: in evals the difference must stay below it. `vote`: what a majority vote counts.
+    a tolerance in the same numbers; `texts`: answers without a value are compared as texts; `structures`: and part by part, and by algebra; `strict`: in evals the difference must stay below it. `vote`: what a majority vote counts.
     `holds`: whether an annotated equation, and what was read of it, is sound. `plain`: equations in plain text make a path too, and without any there is
     none; else a response without an annotation has the path "". `gold_from_solution`: the gold answer is read from the human
     solution where there is one. `all_checks_equations`: a set without deduplication leaves out what does not hold. `key`, `same_as_human` and `tolerance` are defaults of the makers' parameters.
@@ -44,6 +45,7 @@ class Rules:
     value: Callable[[str], Any]
     margin: Callable[[float], Any]
     texts: bool
+    structures: bool
     strict: bool
     vote: Callable[[str], str | None]
     holds: Callable[[str, Reading], bool]
@@ -60,12 +62,18 @@ def _written_value(answer: str) -> str | None:
     return None if number is None else written(number)
 
 
+def _written_answer(answer: str) -> str | None:
+    """A number by its value, anything else by its text in one way of writing."""
+    return _written_value(answer) or plain_latex(answer)
+
+
 PAPER = Rules(
     name="paper",
     read_answers=read_paper_answers,
     value=double,
     margin=float,
     texts=False,
+    structures=False,
     strict=True,
     vote=lambda answer: answer,  # "10" and "10.0" differ
     holds=lambda equation, reading: passes_paper(equation),
@@ -82,6 +90,7 @@ STANDARD = Rules(
     value=value,
     margin=lambda tolerance: Fraction(str(tolerance)),
     texts=True,
+    structures=False,
     strict=False,
     vote=_written_value,
     holds=lambda equation, reading: reading.holds,
@@ -92,4 +101,5 @@ STANDARD = Rules(
     same_as_human="drop",
     tolerance=0.0,
 )
-RULES: dict[Mode, Rules] = {rules.name: rules for rules in (STANDARD, PAPER)}
+MATH = replace(STANDARD, name="math", structures=True, vote=_written_answer)
+RULES: dict[Mode, Rules] = {rules.name: rules for rules in (STANDARD, PAPER, MATH)}

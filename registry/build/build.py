@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow.parquet as pq
 
+from registry.build.decisions import checker_of, decided, pairs_in, with_decided
 from registry.build.inputs import given_to, opened, source_of, with_run
 from registry.build.processes import follow, rank, work_folder_of
 from registry.build.provenance import provenance
@@ -28,7 +29,7 @@ from registry.catalog.plan import Step, needed, plan, select
 from registry.catalog.read import Catalog
 from registry.errors import InputError
 from registry.files import no_space_is_an_error
-from registry.maker import Options, Progress, Run, Tables, Trained, nothing
+from registry.maker import Options, Pair, Progress, Run, Tables, Trained, nothing
 from registry.rows import DROPS, LOSS
 from registry.store.draft import Draft
 from registry.store.models import HUB_RECORD, files_hash
@@ -217,9 +218,14 @@ def _make(recipe: Recipe, params: dict[str, Any], inputs: list[Stored], store: S
     maker, workers = recipe.maker, run.options.read(Workers)
     if maker.by_question and inputs:
         sources = [source_of(recipe, position, stored) for position, stored in enumerate(inputs)]
-        yield from by_question(recipe, params, sources, workers, run.progress)
+        yield from by_question(recipe, params, sources, workers, store.home, run.progress)
         return
-    made = maker.function(*given_to(recipe, inputs, store), **with_run(recipe, params, run))
+    given = given_to(recipe, inputs, store)
+    found: Mapping[Pair, bool | None] = {}
+    if checker := checker_of(recipe):
+        pairs = pairs_in(maker.module.undecided(*given, **params))
+        found = decided(store.home, checker, pairs, workers.workers, run.progress)
+    made = maker.function(*given, **with_decided(recipe, with_run(recipe, params, run), found))
     frames: Iterable[Any] = [made] if isinstance(made, pl.DataFrame | Tables) else made
     done = 0
     for frame in frames:

@@ -10,10 +10,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from registry.build.decisions import checker_of, decided, pairs_in, with_decided
 from registry.build.inputs import Source
 from registry.catalog.bind import MAKERS, Recipe
 from registry.errors import OutOfResources
@@ -52,16 +55,25 @@ def _make_chunk(chunk: _Chunk) -> Tables:
 
 
 def by_question(
-    recipe: Recipe, params: dict[str, Any], sources: list[Source], asked: Workers, progress: Progress
+    recipe: Recipe, params: dict[str, Any], sources: list[Source], asked: Workers, home: Path, progress: Progress
 ) -> Iterator[Tables]:
     ids = [pl.scan_parquet(source.rows).select("question_id") for source in sources]
     counts = pl.concat(ids).group_by("question_id").len().sort("question_id").collect()
     spans = _spans(counts, asked.chunk)
     package, function = MAKERS[recipe.entry.kind]
     chunks = [_Chunk(package, recipe.entry.maker, function, params, sources, span) for span, _ in spans]
+    rows_of_all = int(counts["len"].sum())
+    if checker := checker_of(recipe):
+        asking = [chunk._replace(function="undecided") for chunk in chunks]
+        pairs = [pairs_in(tables.rows) for tables in _mapped(asking, asked.workers, rows_of_all)]
+        found = decided(home, checker, chain.from_iterable(pairs), asked.workers, progress)
+        chunks = [
+            chunk._replace(params=with_decided(recipe, params, {pair: found[pair] for pair in own}))
+            for chunk, own in zip(chunks, pairs, strict=True)
+        ]
     parts = []
     done = rows = 0
-    for (_, questions), tables in zip(spans, _mapped(chunks, asked.workers, int(counts["len"].sum())), strict=True):
+    for (_, questions), tables in zip(spans, _mapped(chunks, asked.workers, rows_of_all), strict=True):
         parts.append(tables.rows)
         done, rows = done + questions, rows + tables.rows.height
         progress(done, counts.height, "questions", f"{rows:,} rows")

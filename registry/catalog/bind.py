@@ -22,7 +22,7 @@ from pydantic.errors import PydanticUserError
 from registry.catalog.read import Catalog, Entry
 from registry.errors import CatalogError, near
 from registry.files import sha256_file
-from registry.maker import About, Folder, Input, Location, Model, Run
+from registry.maker import About, Decided, Folder, Input, Location, Model, Run
 from registry.names import ArtifactId
 from registry.rows import Shape
 from registry.store.models import files_hash
@@ -53,6 +53,7 @@ class Maker:
     params: Mapping[str, inspect.Parameter]
     makes: Shape | None  # None: rows of the shape of its first input, or a model
     run: str | None  # the name of the parameter that gets the Run
+    decided: str | None  # and of the one that gets what a checker Decided
 
     @property
     def edition(self) -> int:
@@ -113,9 +114,11 @@ def find_maker(kind: Kind, name: str) -> Maker:
     rest = next((p for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     params = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and not p.name.startswith("_")}
     run = next((p.name for p in params.values() if p.annotation is Run), None)
-    params.pop(run or "", None)
+    decided = next((p.name for p in params.values() if p.annotation is Decided), None)
+    for taken in (run, decided):
+        params.pop(taken or "", None)
     makes = next(iter(_shapes(signature.return_annotation)), None)
-    return Maker(name, kind, module, function, positional, rest, params, makes, run)
+    return Maker(name, kind, module, function, positional, rest, params, makes, run, decided)
 
 
 def _known(package: str) -> list[str]:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sqlite3
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -581,7 +582,7 @@ DRAWS = {
     "#### 16": "wrong_answer",  # no path either
     "24-9=<<24-9=16>>16\n#### 16": "wrong_answer",  # a bad equation too
     "4*6=<<4*6=25>>25, 24-9=<<24-9=15>>15\n#### 15": "bad_equation",
-    "4*6=<<4*6=>>24, 24-9=<<24-9=15>>15\n#### 15": "bad_equation",
+    "4*6=<<4*6=none>>24, 24-9=<<24-9=15>>15\n#### 15": "bad_equation",
     "Fifteen are left.\n#### 15": "no_path",
     "24-9=<<24-9=15>>15 after 6*4=<<6*4=24>>24\n#### 15": "same_as_human",
     "4*6-9=<<4*6-9=15>>15\n#### 15": "kept",
@@ -1071,3 +1072,65 @@ def test_gsm8k_reads_the_release_at_a_commit_of_the_hub(tmp_path: Path, fault: F
         assert len(hub.requests) == asked  # what was loaded once is read from the cache
         with pytest.raises(RemoteError, match=r"openai/gsm8k at d{12} could not be loaded: .* Check the network"):
             gsm8k.build(split="test", revision="d" * 40)
+
+
+# -- mathematics ----------------------------------------------------------------------------------------------------
+
+
+def test_mode_math_compares_structures_and_expressions_and_asks_once(make: Make, workspace: Workspace) -> None:
+    golds = {"How far?": r"3\\sqrt{13}", "Where?": "(1, 2)", "Which?": "7/2", "Who?": "Evelyn"}
+    texts = {
+        "How far?": [r"It is \\boxed{\\sqrt{117}}", r"So \\boxed{3\\sqrt{14}}", "It is 3."],
+        "Where?": [r"At \\boxed{\\left(1,2\\right)}", r"At \\boxed{(2,1)}", "Nowhere."],
+        "Which?": [r"\\boxed{3.5}", r"\\boxed{\\frac{7}{2}}", r"\\boxed{\\frac{7}{3}}"],
+        "Who?": ["The answer is Evelyn.", r"\\boxed{\\text{Evelyn}}", "The answer is Navin."],
+    }
+    workspace.write("m.jsonl", [{"question": q, "answer": a.replace("\\\\", "\\")} for q, a in golds.items()])
+    workspace.write(
+        "p.jsonl",
+        [{"question": q, "completion": text.replace("\\\\", "\\")} for q, found in texts.items() for text in found],
+    )
+    make("m@1: {builder: questions_file, params: {path: m.jsonl, sha256: ?}}")
+    make("p@1: {builder: samples_file, inputs: [m@1], params: {path: p.jsonl, sha256: ?}}")
+    made = make("kept@1: {builder: rejection, inputs: [m@1, p@1], params: {mode: math, no_path: keep, select: all}}")
+    assert made.verdicts is not None
+    ids = {question_id(q): q for q in golds}
+    found = {
+        (ids[id], draw): (verdict, by)
+        for id, draw, verdict, by in made.verdicts.select("question_id", "draw", "verdict", "compared_by").iter_rows()
+    }
+    assert found == {
+        ("How far?", 0): ("kept", "symbolic"),
+        ("How far?", 1): ("wrong_answer", "symbolic"),
+        ("How far?", 2): ("no_answer", None),
+        ("Where?", 0): ("kept", "structure"),
+        ("Where?", 1): ("wrong_answer", "structure"),
+        ("Where?", 2): ("no_answer", None),
+        ("Which?", 0): ("kept", "number"),
+        ("Which?", 1): ("kept", "number"),
+        ("Which?", 2): ("wrong_answer", "number"),
+        ("Who?", 0): ("kept", "text"),
+        ("Who?", 1): ("kept", "structure"),
+        ("Who?", 2): ("wrong_answer", None),
+    }
+    assert made.record.facts["checker"].startswith("math-verify ")
+    # What was decided is read from the store: an eval of the same samples asks nothing.
+    file = workspace.store.home / "decided.sqlite"
+    with sqlite3.connect(file) as store:
+        assert store.execute("select count(*), sum(equal) from decided").fetchone() == (2, 1)
+        store.execute("update decided set equal = 1 - equal")
+    scores = make("scores@1: {eval: gsm8k, inputs: [m@1, p@1], params: {mode: math, k: 3}}")
+    assert scores.verdicts is not None
+    told = {
+        (ids[id], draw): right for id, draw, right in scores.verdicts.select("question_id", "draw", "right_answer").iter_rows()
+    }
+    assert (told["How far?", 0], told["How far?", 1]) == (False, True)
+
+
+def test_standard_mode_asks_no_checker(make: Make, workspace: Workspace) -> None:
+    workspace.write("s.jsonl", samples_of({0: [r"\\boxed{\\sqrt{225}}", "#### 15"]}))
+    make("s@1: {builder: samples_file, inputs: [six@1], params: {path: s.jsonl, sha256: ?}}")
+    made = make("kept@1: {builder: rejection, inputs: [six@1, s@1], params: {no_path: keep}}")
+    assert made.verdicts is not None
+    assert made.verdicts["verdict"].to_list() == ["no_answer", "kept"]
+    assert not (workspace.store.home / "decided.sqlite").exists()
