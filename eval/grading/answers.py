@@ -50,7 +50,7 @@ Pattern = Annotated[str, AfterValidator(_one_group)]  # in Rust's syntax: no loo
 
 # Most responses of the form of GSM8K end in their only mark and a number: those are read without a look at the rest.
 _USUAL = r"####[ \t]*([-+]?\$?\d[\d,]*(?:\.\d+)?)[.\s]*\z"
-_UNUSUAL = ("<think", "Question:", "\nQ:", "Problem:", "Instruction:", "User:", "Human:")
+_UNUSUAL = r"<think|Question:|\nQ:|Problem:|Instruction:|User:|Human:"
 
 
 def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> pl.DataFrame:
@@ -64,30 +64,28 @@ def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> p
     text = pl.col("response")
     usual = text.str.extract(_USUAL)
     once = text.str.count_matches("####", literal=True) == 1
-    plain = ~pl.any_horizontal(text.str.contains(mark, literal=True) for mark in _UNUSUAL)
-    found = frame.select(
-        raw=pl.when(once & plain).then(usual), by=pl.lit(None, pl.String), cut=pl.lit(False), pattern=_last(text, pattern)
-    ).with_columns(
-        raw=pl.coalesce("pattern", "raw"),
-        by=pl.when(pl.col("pattern").is_not_null())
-        .then(pl.lit("pattern"))
-        .when(pl.col("raw").is_not_null())
-        .then(pl.lit("hash")),
-    )
+    plain = ~text.str.contains(_UNUSUAL)
+    found = frame.select(raw=pl.when(once & plain).then(usual), by=pl.lit("hash"))
+    if pattern is not None:
+        own = frame.select(own=_last(text, pattern))["own"]
+        found = found.with_columns(
+            raw=pl.coalesce(own, "raw"), by=pl.when(own.is_not_null()).then(pl.lit("pattern")).otherwise("by")
+        )
     rest = found["raw"].is_null().arg_true()
-    places = [find(response, _reads) if response is not None else None for response in frame["response"].gather(rest)]
-    found = found.with_columns(
-        found["raw"].scatter(rest, pl.Series([place and place.text for place in places], dtype=pl.String)),
-        found["by"].scatter(rest, pl.Series([place and place.form for place in places], dtype=pl.String)),
-    )
-    answers = {raw: _answer(*raw) for raw in found.select("raw", "by").unique().drop_nulls().iter_rows()}
-    rows = [answers.get(row, (None, None, row[1] == "cut")) for row in found.select("raw", "by").iter_rows()]
-    return pl.DataFrame(rows, schema={"answer": pl.String, "answer_from": pl.String, "cut": pl.Boolean}, orient="row")
+    if len(rest):
+        places = [find(response, _reads) if response is not None else None for response in frame["response"].gather(rest)]
+        found = found.with_columns(
+            found["raw"].scatter(rest, pl.Series([place and place.text for place in places], dtype=pl.String)),
+            found["by"].scatter(rest, pl.Series([place and place.form for place in places], dtype=pl.String)),
+        )
+    unique = found.unique()
+    read = [_answer(raw, by) for raw, by in unique.iter_rows()]
+    schema = {"answer": pl.String, "answer_from": pl.String, "cut": pl.Boolean}
+    known = pl.concat([unique, pl.DataFrame(read, schema=schema, orient="row")], how="horizontal")
+    return found.join(known, on=["raw", "by"], how="left", nulls_equal=True, maintain_order="left").select(*schema)
 
 
-def _last(text: pl.Expr, pattern: str | None) -> pl.Expr:
-    if pattern is None:
-        return pl.lit(None, pl.String)
+def _last(text: pl.Expr, pattern: str) -> pl.Expr:
     return text.str.extract_all(pattern).list.last().str.extract(pattern)
 
 
@@ -95,7 +93,9 @@ def _reads(text: str, whole: bool) -> bool:
     return number(text, whole=whole) is not None
 
 
-def _answer(raw: str, by: str) -> tuple[str | None, str | None, bool]:
+def _answer(raw: str | None, by: str | None) -> tuple[str | None, str | None, bool]:
+    if raw is None or by is None:
+        return None, None, by == "cut"
     if by == "none":  # taken back, with no other in its place
         return as_text(raw), None, False
     read = number(raw, whole=by in ("boxed", "tag", "line"))

@@ -126,7 +126,12 @@ def number(text: str, *, whole: bool = False) -> str | None:
 
     `whole`: nothing may follow it but a unit, as in a box or a column of answers; else a clause may ("18, because ...").
     """
+    if _USUAL.fullmatch(text):
+        return text.replace(",", "")
     return _cached(text, whole) if len(text) <= MAX_DIGITS + 100 else None
+
+
+_USUAL = re.compile(r"-?(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.\d{1,18})?", re.ASCII)
 
 
 @lru_cache(maxsize=65_536)

@@ -40,6 +40,8 @@ _ANY = re.compile(r"####|\\boxed|\banswer\b[^\n]{0,60}?(?:\bis\b|:)|^A:|\[ANS\]"
 
 def final_part(text: str) -> str | None:
     """Return what a model says after its thinking; None if it never stops to think, or says nothing after."""
+    if "<" not in text and "◁" not in text:
+        return text
     closes = list(_CLOSES.finditer(text))
     if closes and (after := text[closes[-1].end() :]).strip():
         return after
@@ -51,7 +53,7 @@ def final_part(text: str) -> str | None:
 
 def _own(text: str) -> str:
     """Return the text up to where it goes on with another question."""
-    if _NEXT.search(text) and (first := _ANY.search(text)) and (other := _NEXT.search(text, first.end())):
+    if ":" in text and _NEXT.search(text) and (first := _ANY.search(text)) and (other := _NEXT.search(text, first.end())):
         return text[: other.start()]
     return text
 
@@ -65,7 +67,8 @@ def find(response: str, reads: Callable[[str, bool], bool]) -> Place | None:
     text = final_part(response)
     if text is None:
         return CUT
-    text = _SPECIAL.sub("", _own(text)).rstrip()
+    text = _own(text)
+    text = (_SPECIAL.sub("", text) if "<" in text or "[" in text else text).rstrip()
     if text.startswith(("{", "```")) and (found := _json(text)):
         return found
     last: Place | None = None
@@ -78,7 +81,7 @@ def find(response: str, reads: Callable[[str, bool], bool]) -> Place | None:
             break
     last = _last_line(text, reads, -1 if last is None else last.at) or last
     if last is None:
-        return CUT if text and re.search(r"[\w,:=+*/(<\\&-]$|####$", text) else None
+        return CUT if re.search(r"[\w,:=+*/(<\\&-]$|####$", text[-4:]) else None
     if last.form != "tag" and _takes_back(text[last.at :]):
         return Place(last.text, "none", last.at)
     return last
@@ -132,7 +135,7 @@ _EXAMPLE = re.compile(
 
 
 def _boxed(text: str, reads: Callable[[str, bool], bool]) -> Iterator[Place]:
-    boxes = list(_BOX.finditer(text))[-LOOK_BACK:]
+    boxes = list(_BOX.finditer(text))[-LOOK_BACK:] if "\\" in text else []
     for number, box in enumerate(reversed(boxes)):
         inside = _balanced(text, box.end())
         if inside is None:
@@ -191,6 +194,9 @@ _NOT = re.compile(
 
 
 def _said(text: str, reads: Callable[[str, bool], bool]) -> Iterator[Place]:
+    low = text.lower()
+    if not any(word in low for word in ("answer", "a:", "a*", "a_", "[ans]")):
+        return  # looking for these is far quicker than matching
     for found in list(_SAID.finditer(text))[: -LOOK_BACK - 1 : -1]:
         sentence = text[max(0, found.start() - 100) : found.start()]
         mark = found[0].lstrip('"[<* \t').upper()

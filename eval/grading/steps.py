@@ -13,7 +13,7 @@ import re
 from typing import NamedTuple
 
 MAX_UNIT = 8  # words behind a number
-MAX_READ = 50_000  # characters of one text; what comes after counts as missed
+MAX_READ = 20_000  # characters of one text; what comes after counts as missed
 
 
 class Steps(NamedTuple):
@@ -64,7 +64,6 @@ _CURRENCY = re.compile(r"[$€£₹]|(?<!\d)\*\*|\*\*(?!\d)|__|`")
 _ESCAPED = re.compile(r"\\n(?!(?:e|eq|u|ot|otin|abla|ewline|i)\b)")  # of a text that is JSON
 _SPACED = re.compile(r"(?<=[$€£])\d{1,3}(?: \d{3})+(?!\d)")
 _REMARK = re.compile(r"\((?=[^()]*[A-Za-z]{2})[^()\d=+*/^\0]*\)")  # 80 (Richie) + 60 (Mark)
-_GOES_ON = re.compile(r"\s*\n\s*(?==)")
 _BULLET = re.compile(r"^[ \t]*(?:[-*•+]|\d+[.)])[ \t]+", re.MULTILINE)
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+(?:,\d{3})+(?![\d])|\d+)(?:\.\d+)?|\.\d+)|(?P<word>[^\W\d_]+(?:['’-][^\W\d_]+)*)|(?P<sign>\*\*|[-+*/^=()%])|(?P<space>[ \t_{}]+)|(?P<other>.)",
@@ -98,7 +97,13 @@ def plain(text: str) -> str:
         text = _UNKNOWN.sub("\0", text)
     text = _REMARK.sub(" ", _SPACED.sub(lambda found: found[0].replace(" ", ""), text.translate(_SIGNS)))
     text = _CURRENCY.sub("", text)
-    return _GOES_ON.sub(" ", _BULLET.sub("", text))
+    lines: list[str] = []
+    for line in _BULLET.sub("", text).split("\n"):
+        if line.lstrip().startswith("=") and lines:
+            lines[-1] += f" {line}"  # a chain that goes on
+        elif line.strip() or not lines or lines[-1].strip():
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def steps(text: str) -> Steps:
