@@ -11,11 +11,12 @@ import polars as pl
 from registry.build.build import build, try_out
 from registry.catalog.bind import bind
 from registry.catalog.edit import add_lines, line
+from registry.catalog.plan import free
 from registry.catalog.read import SECTIONS, Catalog, Entry
 from registry.errors import CatalogError, InputError, NotFound, near
 from registry.files import sha256_file
 from registry.maker import Tables
-from registry.names import ArtifactId, check_name, parse_id
+from registry.names import ArtifactId, parse_id
 from registry.store.store import Store
 from registry.text import blocks, escaped, first_refused
 
@@ -54,14 +55,14 @@ def import_file(
     params = {"path": where, "sha256": sha256_file(file), **params}
     asked = () if questions is None else (_questions(questions, catalog, store),)
     entry = Entry(
-        _free(name, catalog, store), "dataset", "samples_file" if asked else "questions_file", asked, params, catalog.file.name
+        free(name, catalog, store), "dataset", "samples_file" if asked else "questions_file", asked, params, catalog.file.name
     )
     tables = try_out(bind(entry, catalog), store, catalog.folder)
     entries = [entry]
     if rejection is not None:
-        entries.append(Entry(_free(rejection, catalog, store), "dataset", "rejection", (*asked, entry.id)))
+        entries.append(Entry(free(rejection, catalog, store), "dataset", "rejection", (*asked, entry.id)))
     if score is not None:
-        entries.append(Entry(_free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": _draws(tables.rows)}))
+        entries.append(Entry(free(score, catalog, store), "eval", "gsm8k", (*asked, entry.id), {"k": _draws(tables.rows)}))
     if len({e.id.name for e in entries}) < len(entries):
         raise CatalogError("--as, --rejection and --eval need three different names.")
     lines = [line(e) for e in entries]
@@ -81,19 +82,6 @@ def _draws(rows: pl.DataFrame) -> int:
             "Number the draws of each question from 0, or leave the column out."
         )
     return int(most)
-
-
-def _free(name: str, catalog: Catalog, store: Store) -> ArtifactId:
-    """Return `name` if it has a version and is free, or its next free version."""
-    if "@" in name:
-        id = parse_id(name)
-        if catalog.get(id) or store.get(id):
-            raise CatalogError(f"{id} is taken. Leave the version out, and the next free one is taken.")
-        return id
-    check_name(name)
-    built = store.highest(name)
-    taken = [id.version for id in catalog.named(name)] + ([built.version] if built else [])
-    return ArtifactId(name, max(taken, default=0) + 1)
 
 
 def _questions(name: str, catalog: Catalog, store: Store) -> ArtifactId:

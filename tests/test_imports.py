@@ -25,8 +25,12 @@ MAY_USE = {
     "rft/publish": {"registry", "eval", "inference", "rft/reports"},
     "rft/import_file.py": {"registry", "eval", "inference", "builders", "rft/reports"},
     "rft/removal.py": {"registry", "eval", "inference"},
+    "rft/renewal.py": {"registry", "eval", "inference"},
     "rft/commands": {"registry", "eval", "inference", "builders", "trainers"}
-    | {f"rft/{room}" for room in ("app.py", "progress.py", "reports", "export", "publish", "import_file.py", "removal.py")},
+    | {
+        f"rft/{room}"
+        for room in ("app.py", "progress.py", "reports", "export", "publish", "import_file.py", "removal.py", "renewal.py")
+    },
     "rft/main.py": {"registry", "rft/app.py", "rft/commands"},
     "rft/__main__.py": {"rft/main.py"},
     "rft/__init__.py": set(),

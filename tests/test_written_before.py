@@ -149,3 +149,31 @@ def test_a_push_beside_what_was_pushed_before(rft: Rft, hub: Hub, tmp_path: Path
     home = str(tmp_path / "home")
     rft("pull", REPO, "--home", home)
     assert set(contents(rft, "--home", home)) == {*PUSHED, "three@1", "paper@1"}
+
+
+def test_the_lines_of_older_rules_are_renewed_with_all_that_rests_on_them(rft: Rft, written: Path) -> None:
+    file = written / "checkout" / "catalog.yaml"
+    before = file.read_text()
+    shown = rft("renew", "--dry-run")
+    assert file.read_text() == before
+    assert rft("renew") == shown
+    new = {line.split()[0]: line.split()[1] for line in shown.splitlines()[1:]}
+    assert new["six@1"] == "six@2"  # of an older edition itself
+    assert new["both@1"] == "both@2"  # it rests on sets of one
+    assert "text@1" not in new
+    assert "both@2: {builder: union, inputs: [red-rft@2, blue-rft@2]}" in file.read_text()
+    rft("build", "both@2", "scores@2")
+    assert {row["name"] for row in json.loads(rft("sql", "select name from artifacts where version = 2", "--json"))} >= {
+        "six",
+        "red-rft",
+        "both",
+        "scores",
+    }
+    assert "rows" in rft("diff", "red-rft@1", "red-rft@2")
+    assert "nothing stands on older rules" in rft_error(written, "renew", "both@2")
+
+
+def rft_error(written: Path, *words: str) -> str:
+    done = subprocess.run([RFT, *words], cwd=written / "checkout", capture_output=True, text=True)
+    assert done.returncode == 1
+    return done.stderr

@@ -13,7 +13,7 @@ from registry.catalog.bind import Recipe, bind, recorded
 from registry.catalog.read import Catalog
 from registry.errors import CatalogError, Corrupt, Drifted, EditedEntry, NotFound, RftError, near
 from registry.graph import Cycle, Graph
-from registry.names import ArtifactId, meant, parse_id
+from registry.names import ArtifactId, check_name, meant, parse_id
 from registry.store.record import Damaged, Record, Stored
 from registry.store.store import Store
 
@@ -162,3 +162,16 @@ def needed(steps: dict[ArtifactId, Step], targets: Sequence[Step]) -> list[Step]
         wanted.add(id)
         stack += reversed(step.recipe.entry.inputs)
     return [step for id, step in steps.items() if id in wanted]
+
+
+def free(name: str, catalog: Catalog, store: Store) -> ArtifactId:
+    """Return `name` if it has a version and is free, or its next free version; CatalogError if it is taken."""
+    if "@" in name:
+        id = parse_id(name)
+        if catalog.get(id) or store.get(id):
+            raise CatalogError(f"{id} is taken. Leave the version out, and the next free one is taken.")
+        return id
+    check_name(name)
+    built = store.highest(name)
+    taken = [id.version for id in catalog.named(name)] + ([built.version] if built else [])
+    return ArtifactId(name, max(taken, default=0) + 1)

@@ -1,4 +1,4 @@
-"""Commands that say what should exist, and make it: init, plan, build, import."""
+"""Commands that say what should exist, and make it: init, plan, build, import, renew."""
 
 import logging
 from pathlib import Path
@@ -222,3 +222,23 @@ def import_(
         + "\n".join(f"  {line}" for line in report.lines)
     )
     say(f"next: rft build {' '.join(report.names)}")
+
+
+@app.command()
+def renew(
+    names: SomeNames = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the lines, write nothing.")] = False,
+    catalog: CatalogFile = None,
+    home: Home = None,
+) -> None:
+    """Write the next version of every line that older rules made, and of all that rests on one; `rft build` makes them."""
+    from registry.catalog.plan import select
+    from rft.renewal import renewals, write
+
+    lines, store, steps = Place(catalog, home).plan()
+    found = renewals(steps, lines, store, [step.id for step in select(steps, names)] if names else None)
+    print_table(["line", "next", "why"], [(str(one.old), str(one.new.id), one.why) for one in found], longest=1000)
+    if not dry_run:
+        write(found, lines)
+    say(f"{'would write' if dry_run else 'wrote'} {len(found)} lines to {lines.file.name}")
+    say(f"next: rft build {' '.join(str(one.new.id) for one in found)}")
