@@ -53,6 +53,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.publishing
+	$(BIN)/python -m benchmarks.mathematics
 
 bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup --check
@@ -61,6 +62,7 @@ bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.sampling --check
 	$(BIN)/python -m benchmarks.training --check
 	$(BIN)/python -m benchmarks.publishing --check
+	$(BIN)/python -m benchmarks.mathematics --check
 
 clean:
 	rm -rf $(VENV) $(VLLM) .rft .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
