@@ -64,7 +64,7 @@ def build(
     if without := kept["response"].null_count():
         notes.append(f"{without} questions have an answer but no solution: they have no human row")
     if texts := kept.filter(~pl.col("answer").is_in([a for a in kept["answer"].unique() if value(a) is not None])).height:
-        notes.append(f"{texts} gold answers are no numbers: they are compared as text")
+        notes.append(f"{texts} gold answers are no numbers: mode: standard compares them as text, mode: math as mathematics")
     notes += ignored({name for row in rows for name in row["_other"]})
     return cast(pl.DataFrame, Tables(frame.drop("given"), facts={"notes": notes} if notes else {}))
 

@@ -173,7 +173,7 @@ def _read(line: str) -> str | None:
         line = line[stated.end() :]
     found = _VALUE.match(line)
     if found is None:
-        return _power(line) or _calculated(line) or _spelled(line)
+        return _exponent(line) or _calculated(line) or _spelled(line)
     rest = line[found.end() :]
     factor = 1
     if magnitude := _MAGNITUDE.match(rest):
@@ -183,7 +183,7 @@ def _read(line: str) -> str | None:
         rest = rest[suffix.end() :]
     rest = _RAISED_UNIT.sub("", rest)
     if not _UNIT.fullmatch(rest) or _NO_UNIT.match(rest) or re.match(r"[A-Za-z]-?$|-?[xyzn]\b", rest):
-        return _power(line) or _calculated(line)
+        return _exponent(line) or _calculated(line)
     if found["spaced"] and rest.strip(" .,;:!?") and len(found["spaced"].split()) == 2 and len(found["spaced"].split()[0]) == 1:
         return None  # "2 100 dollar bills": two numbers, or one
     return _written(found, factor)
@@ -221,8 +221,8 @@ def _written(found: re.Match[str], factor: int) -> str | None:
     return answer if "." not in bottom else written(exact)
 
 
-def _power(line: str) -> str | None:
-    """Read 1e3, and 1.5 * 10^3 with its unit."""
+def _exponent(line: str) -> str | None:
+    """Read an exponent: 1e3."""
     if found := _POWER_OF_TEN.fullmatch(line):
         return written(Fraction(found[1]) * Fraction(10) ** int(found[2]))
     return None
