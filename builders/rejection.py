@@ -21,6 +21,8 @@ from registry.rows import SAMPLES, TRAINING, VERDICTS
 EDITION = 2  # raise it when the same inputs would give other rows
 BY_QUESTION = True
 
+_COLUMNS = ["question_id", "draw", "response", "model", "label"]  # of samples
+
 
 def build(
     questions: Questions,
@@ -132,12 +134,10 @@ def undecided(questions: Questions, *samples: Input, **params: Any) -> pl.DataFr
 def _pool(samples: tuple[Input, ...], k: int | None) -> pl.DataFrame:
     frames = [
         given.rows.filter(pl.lit(True) if k is None else pl.col("draw") < k)
-        .select("question_id", "draw", "response", "model")
+        .select(_COLUMNS)
         .with_columns(source=pl.lit(given.id))
         for given in samples
     ]
     if not frames:
-        return pl.DataFrame(
-            schema={**{c: SAMPLES.schema[c] for c in ("question_id", "draw", "response", "model")}, "source": pl.String}
-        )
+        return pl.DataFrame(schema={**{c: SAMPLES.schema[c] for c in _COLUMNS}, "source": pl.String})
     return pl.concat(frames)

@@ -99,6 +99,7 @@ SAMPLES = Shape(
         "draw": Column(pl.Int32, "which of the samples of this question, from 0", required=True),
         "response": Column(pl.String, "what the model wrote", required=True),
         "model": Column(pl.String, "the model that wrote it; null if unknown"),
+        "label": Column(pl.Boolean, "what the data itself says: whether the answer is right; null if nothing", later=True),
         "finish_reason": Column(pl.String, "why it ends: stop, or length if it was cut", content=False),
         "tokens": Column(pl.Int32, "how many were generated", content=False),
         "seed": Column(pl.Int64, "of this request", content=False),
@@ -160,6 +161,13 @@ VERDICTS = Shape(
             pl.String,
             "the stage that compared it: number, text, structure or symbolic; null if it was not compared",
             later=True,
+        ),
+        "label": Column(pl.Boolean, "what the data itself says of the answer; null if nothing", content=False, later=True),
+        "right_by_paper": Column(
+            pl.Boolean, "whether mode: paper finds it right; null if that is the mode", content=False, later=True
+        ),
+        "right_by_standard": Column(
+            pl.Boolean, "the same of mode: standard, where the mode is math", content=False, later=True
         ),
         "bad_equation": Column(pl.Boolean, "whether an annotated calculation does not hold", required=True),
         "coverage": Column(
@@ -233,7 +241,8 @@ PAGE = """# Tables and their columns
 
 What each kind of row holds, as `python -m registry.rows` prints it. "No content": stored, but two artifacts that differ only there are the same. In SQL,
 `"name@1"` has the rows (QUESTIONS, SAMPLES, TRAINING, TEXT or SCORES, as `rft show` says), `"name@1/verdicts"` VERDICTS, `"name@1/drops"` DROPS,
-`"name@1/loss"` LOSS; the tables `path_stats` and `scores` have the name and version of the artifact before PATH_STATS and SCORES.
+`"name@1/loss"` LOSS; the tables `path_stats` and `scores` have the name and version of the artifact before PATH_STATS and SCORES, the view
+`checkers` before VERDICTS.
 """
 
 

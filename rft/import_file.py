@@ -100,7 +100,8 @@ def _preview(tables: Tables) -> str:
     """Return three rows, and what was refused with its first lines."""
     refused = tables.rows.filter(pl.col("drop").is_not_null())
     kept = tables.rows.filter(pl.col("drop").is_null())
-    shown = [name for name in ("question_id", "question", "answer", "response", "draw", "model") if name in kept.columns]
+    said = [name for name in kept.columns if name != "label" or kept[name].count()]
+    shown = [name for name in ("question_id", "question", "answer", "response", "draw", "model", "label") if name in said]
     parts = [blocks(kept.select(shown).head(3).to_dicts())] if kept.height else []
     summary = f"{kept.height:,} rows, {refused.height:,} refused"
     if refused.height:

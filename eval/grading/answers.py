@@ -48,9 +48,18 @@ def _one_group(pattern: str) -> str:
 Pattern = Annotated[str, AfterValidator(_one_group)]  # in Rust's syntax: no look-around, no references
 
 
-# Most responses of the form of GSM8K end in their only mark and a number: those are read without a look at the rest.
-_USUAL = r"####[ \t]*([-+]?\$?\d[\d,]*(?:\.\d+)?)[.\s]*\z"
-_UNUSUAL = r"<think|Question:|\nQ:|Problem:|Instruction:|User:|Human:"
+# Most responses end in a place with a number in it. That is their answer whatever stands before, so they are read without a look at
+# the rest, with what eval/grading/places.py would find.
+_NUMBER = r"([-+]?\$?\d[\d,]*(?:\.\d+)?)"
+_USUAL = {
+    "hash": rf"####[ \t]*{_NUMBER}[.\s]*\z",
+    "phrase": rf"(?:\A|[.\n]) ?(?:(?:So|Therefore|Thus|Hence),? )?[Tt]he answer is:? {_NUMBER}\.?\s*\z",
+    "boxed": rf"\\boxed\{{{_NUMBER}\}}[$.\s]*\z",
+}
+_UNUSUAL = r"<(?i-u:think|thought|reason|\|)|(?:Question|Problem|Instruction|User|Human)[ \t]*\d*[ \t]*(?:\*\*)?:|\n[ \t]*Q:"
+_OTHER_BOX = (
+    r"\\f(?:rame)?box|(?i:e\.g\.|for example|such as|in the form|like|inside|within)[^.\n]*\\boxed|(?s:\\boxed.*\\boxed)"
+)
 
 
 def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> pl.DataFrame:
@@ -62,10 +71,11 @@ def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> p
     """
     frame = responses.alias("response").to_frame()
     text = pl.col("response")
-    usual = text.str.extract(_USUAL)
-    once = text.str.count_matches("####", literal=True) == 1
-    plain = ~text.str.contains(_UNUSUAL)
-    found = frame.select(raw=pl.when(once & plain).then(usual), by=pl.lit("hash"))
+    found = _usual(frame, "hash")
+    for form in ("phrase", "boxed"):
+        rest = found["raw"].is_null().arg_true()
+        other = _usual(frame[rest], form)
+        found = found.with_columns(found["raw"].scatter(rest, other["raw"]), found["by"].scatter(rest, other["by"]))
     if pattern is not None:
         own = frame.select(own=_last(text, pattern))["own"]
         found = found.with_columns(
@@ -83,6 +93,14 @@ def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> p
     schema = {"answer": pl.String, "answer_from": pl.String, "cut": pl.Boolean}
     known = pl.concat([unique, pl.DataFrame(read, schema=schema, orient="row")], how="horizontal")
     return found.join(known, on=["raw", "by"], how="left", nulls_equal=True, maintain_order="left").select(*schema)
+
+
+def _usual(frame: pl.DataFrame, form: str) -> pl.DataFrame:
+    """Return `raw`, what stands at the end of usual responses of a form, null for others, and `by`, the form."""
+    text = pl.col("response")
+    ends = frame.select(raw=text.str.extract(_USUAL[form]), by=pl.lit(form))
+    unusual = f"{_UNUSUAL}|{_OTHER_BOX}" if form == "boxed" else _UNUSUAL
+    return ends.with_columns(raw=pl.when(~frame.select(text.str.contains(unusual)).to_series()).then("raw"))
 
 
 def _last(text: pl.Expr, pattern: str) -> pl.Expr:

@@ -7,12 +7,13 @@ import polars as pl
 
 from eval.grading.answers import same_text
 from eval.grading.paths import read_paths
-from eval.grading.rules import RULES, Mode, Rules
+from eval.grading.rules import PAPER, RULES, STANDARD, Mode, Rules
 from eval.grading.structures import is_short, is_words, same_structure
 from registry.errors import InputError
 from registry.maker import Decided, Input, Pair
 
 UNDECIDED = "undecided"
+STAGES = ("number", "text", "structure", "symbolic")  # of comparing, in the order in which they are asked
 
 
 def grade(
@@ -26,7 +27,8 @@ def grade(
 ) -> pl.DataFrame:
     """Return `samples` (with `response` and the question's gold `answer` as `gold`) and what was read from each.
 
-    Adds answer, answer_from, right_answer, compared_by, bad_equation, path, path_canonical and coverage, and `failed`: cut (the text
+    Adds answer, answer_from, right_answer, compared_by, bad_equation, path, path_canonical and coverage, what simpler modes
+    would have said (right_by_paper, right_by_standard), and `failed`: cut (the text
     stops before it gives an answer), no_answer (there is none, or what stands there is none that can be read), undecided (the
     checker could not tell), wrong_answer, or null for a right one. `pattern` is tried before the places that the rules know;
     `decided` is what the checker found of the pairs that `undecided_pairs` returns.
@@ -34,7 +36,7 @@ def grade(
     responses = samples["response"]
     graded = pl.concat([samples, rules.read_answers(responses, pattern), read_paths(responses, rules)], how="horizontal")
     compared = compare(graded["answer"], graded["gold"], rules, tolerance=tolerance, strict=strict, decided=decided)
-    graded = pl.concat([graded, compared], how="horizontal")
+    graded = pl.concat([graded, compared, _by_simpler_modes(graded, rules, tolerance)], how="horizontal")
     failed = (
         pl.when("right_answer")
         .then(None)
@@ -49,6 +51,18 @@ def grade(
     return graded.with_columns(failed=failed, compared_by=pl.when(pl.col("compared_by") != UNDECIDED).then("compared_by")).drop(
         "cut", "readable"
     )
+
+
+def _by_simpler_modes(graded: pl.DataFrame, rules: Rules, tolerance: float) -> pl.DataFrame:
+    """Return right_by_paper and right_by_standard: null for the mode itself and for those that read more."""
+    nobody = pl.Series([None] * graded.height, dtype=pl.Boolean)
+    by_paper = by_standard = nobody
+    if rules.texts:
+        answers = PAPER.read_answers(graded["response"])["answer"]
+        by_paper = is_right(answers, graded["gold"], PAPER, tolerance=tolerance)
+    if rules.structures:
+        by_standard = is_right(graded["answer"], graded["gold"], STANDARD, tolerance=tolerance)
+    return pl.DataFrame({"right_by_paper": by_paper, "right_by_standard": by_standard})
 
 
 def undecided_pairs(samples: pl.DataFrame, rules: Rules, *, tolerance: float, pattern: str | None = None) -> pl.DataFrame:
@@ -122,6 +136,16 @@ def _by_structure(answer: str, gold: str, known: Mapping[Pair, bool | None]) -> 
     if equal is None:
         return False, UNDECIDED, True
     return equal, "symbolic", True
+
+
+def opinions(gold: str, answer: str) -> dict[str, bool | None]:
+    """Return what each stage that needs no checker says of a pair, whatever the others say; None where it says nothing."""
+    a, g = STANDARD.value(answer), STANDARD.value(gold)
+    return {
+        "number": None if a is None or g is None else a == g,
+        "text": True if same_text(answer) == same_text(gold) else None,
+        "structure": same_structure(answer, gold),
+    }
 
 
 def _near(a: Any, b: Any, margin: Any, strict: bool) -> bool:

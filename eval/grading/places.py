@@ -240,7 +240,7 @@ def _json(text: str) -> Place | None:
 
 
 _MARKED = re.compile(r"[ \t]*(?:\*\*(?P<bold>[^*\n]+)\*\*[.:]?|#{1,3}(?P<head>[^\n#]+))[ \t]*")
-_CLOSING = re.compile(r"[^\n]*[=≈][^=\n]*\d[^=\n]*[.$]\s*")
+_DIGIT = re.compile(r"\d")
 
 
 def _last_line(text: str, reads: Callable[[str, bool], bool], after: int) -> Place | None:
@@ -254,9 +254,17 @@ def _last_line(text: str, reads: Callable[[str, bool], bool], after: int) -> Pla
         for part in (inside, inside[label.end() :] if label else ""):
             if part and reads(part, False):
                 return Place(part, "line", start)
-    if after < 0 and _CLOSING.fullmatch(line) and reads(line, True):
+    if after < 0 and _shows_result(line) and reads(line, True):
         return Place(line, "line", start)
     return None
+
+
+def _shows_result(line: str) -> bool:
+    """Return whether a line ends like "... = 72 clips." or in a formula."""
+    if not line.rstrip().endswith((".", "$")):
+        return False
+    result = line.rpartition("=")[2] if "=" in line else line.partition("≈")[2]
+    return _DIGIT.search(result) is not None
 
 
 _TAKEN_BACK = re.compile(

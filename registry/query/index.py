@@ -2,7 +2,8 @@
 
 Nothing is registered here: an opener compares the artifacts on disk with those inside and brings a copy up to date.
 Tables: artifacts, inputs, drops_by_reason, scores. Views: "name@v" (rows), "name@v/verdicts", "name@v/drops",
-"name@v/loss", "name" (the highest built version) and path_stats. Deleting the file loses nothing.
+"name@v/loss", "name" (the highest built version), path_stats, and checkers: the samples that somebody else judges otherwise
+(the data's own label, or a simpler mode). Deleting the file loses nothing.
 """
 
 import hashlib
@@ -18,14 +19,24 @@ import duckdb
 from registry.errors import RftError
 from registry.files import locked, replaced
 from registry.names import DEV, ArtifactId
-from registry.rows import DROPS, LOSS, PATH_STATS, ROW_SHAPES, SCORES, TABLES, Shape
+from registry.rows import DROPS, LOSS, ROW_SHAPES, SCORES, TABLES, Shape
 from registry.store.record import Stored
 from registry.store.store import Store
 from registry.tables import columns_of, definition, parquet, select, wide
 
-LAYOUT = 7  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 8  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
-TAKEN = ("artifacts", "inputs", "scores")  # the tables an artifact could be called like; there is always "scores@1"
+OVER_ALL = {  # a table of each artifact, and the view over all of them: the table has their names and versions before its own
+    "path_stats": "path_stats as {}",
+    "verdicts": "checkers as select * from ({}) where right_answer <> label or right_answer <> right_by_paper "
+    "or right_answer <> right_by_standard",
+}
+TAKEN = (
+    "artifacts",
+    "inputs",
+    "scores",
+    "checkers",
+)  # the tables and views an artifact could be called like; there is always "scores@1"
 
 
 def path(store: Store) -> Path:
@@ -150,7 +161,8 @@ def _update(
             connection.execute(f"drop view if exists {_name(str(id) + suffix)}")
     _insert(connection, store, new, stamps)
     _latest(connection, store, {id.name for id in (*gone, *new)})
-    _path_stats(connection, store)
+    for table, view in OVER_ALL.items():
+        _over_all(connection, store, table, view)
     connection.execute("commit")
 
 
@@ -182,7 +194,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
         # The stamp was taken before the record was read: if it was replaced in between, the next opener reads it again.
         # A damaged artifact gets none, so every opener looks whether it is whole by now.
         "_stamps": [
-            (*id, stamps[id], stored.file("rows.parquet") is not None, _stats_columns(stored)) for id, stored in sound.items()
+            (*id, stamps[id], stored.file("rows.parquet") is not None, *(_columns(stored, table) for table in OVER_ALL))
+            for id, stored in sound.items()
         ],
     }
     for table, rows in tables.items():
@@ -197,11 +210,11 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
             connection.execute(f"insert into scores select ?, ?, * from ({scores})", list(id))
 
 
-def _stats_columns(stored: Stored) -> str:
-    """Return the columns of an artifact's path_stats as a query lists them, or an empty string if it has none."""
-    if stored.file("path_stats.parquet") is None:
+def _columns(stored: Stored, table: str) -> str:
+    """Return the columns of an artifact's table as a query lists them, or an empty string if it has no such table."""
+    if stored.file(f"{table}.parquet") is None:
         return ""
-    return ", ".join(wide(PATH_STATS, columns_of(stored.record, "path_stats")))
+    return ", ".join(wide(TABLES[table], columns_of(stored.record, table)))
 
 
 def _views(stored: Stored) -> Iterator[tuple[str, str]]:
@@ -243,14 +256,15 @@ def _latest(connection: duckdb.DuckDBPyConnection, store: Store, names: set[str]
             connection.execute(f"drop view if exists {_name(name)}")
 
 
-def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    rows = connection.execute("select name, version, path_stats from _stamps where path_stats <> '' order by all").fetchall()
+def _over_all(connection: duckdb.DuckDBPyConnection, store: Store, table: str, view: str) -> None:
+    """Make the view of one table over all artifacts that have it."""
+    rows = connection.execute(f"select name, version, {table} from _stamps where {table} <> '' order by all").fetchall()
     alike: dict[str, list[Path]] = {}  # the files of each list of columns
     for name, version, columns in rows:
-        if (file := store.folder(ArtifactId(name, version)) / "path_stats.parquet").exists():
+        if (file := store.folder(ArtifactId(name, version)) / f"{table}.parquet").exists():
             alike.setdefault(columns, []).append(file)
     # One list of files, opened as the first of them is, for each list of columns; the folder of a file says whose counts they are.
-    parts = [f"select null::varchar as name, null::integer as version, {_nulls(PATH_STATS)} where false"]
+    parts = [f"select null::varchar as name, null::integer as version, {_nulls(TABLES[table])} where false"]
     parts += [
         f"""
         select
@@ -261,7 +275,7 @@ def _path_stats(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
         """
         for columns, files in alike.items()
     ]
-    connection.execute("create or replace view path_stats as " + " union all by name ".join(parts))
+    connection.execute(f"create or replace view {view.format(' union all by name '.join(parts))}")
 
 
 def _layout() -> str:

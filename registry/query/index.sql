@@ -1,5 +1,5 @@
 create table _about (layout varchar, artifacts varchar);
-create table _stamps (name varchar, version integer, stamp bigint, has_rows boolean, path_stats varchar);
+create table _stamps (name varchar, version integer, stamp bigint, has_rows boolean, path_stats varchar, verdicts varchar);
 create table artifacts (
   name varchar,
   version integer,

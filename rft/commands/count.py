@@ -1,25 +1,51 @@
 """Commands that count and compare: stats, scores, models, diff."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from registry.errors import InputError
 from rft.app import CatalogFile, Home, Json, Name, Names, Place, SomeNames, app, print_json, print_table, say
 
+if TYPE_CHECKING:
+    from registry.query.api import Artifact
+
 
 @app.command()
-def stats(names: Names, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+def stats(
+    names: Names,
+    checkers: Annotated[
+        bool,
+        typer.Option(
+            "--checkers", help="Instead, list the samples that the data's own label or a simpler mode judges otherwise."
+        ),
+    ] = False,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
     """Count right answers and distinct reasoning paths of rejection sets, unions and evals.
 
     Means are per question, over all questions. A path counts when its answer is right and every equation holds.
     """
+    registry = Place(catalog, home).registry()
+    if checkers:
+        _checkers([registry.load(str(id)) for id in registry.select(names)], json)
+        return
     from rft.reports.paths import report, statistics
 
-    registry = Place(catalog, home).registry()
     found = [statistics(registry.load(str(id))) for id in registry.select(names)]
     print_json([s.as_dict() for s in found]) if json else print("\n\n".join(report(s) for s in found))
+
+
+def _checkers(artifacts: "list[Artifact]", json: bool) -> None:
+    from rft.progress import bar
+    from rft.reports.checkers import checkers, report
+
+    with bar("checkers", quiet=json) as progress:
+        found = [checkers(artifact, progress) for artifact in artifacts]
+    print_json([f.as_dict() for f in found]) if json else print("\n\n".join(report(f) for f in found))
 
 
 @app.command()
@@ -130,7 +156,7 @@ def diff(
     home: Home = None,
     json: Json = False,
 ) -> None:
-    """Compare two artifacts: rows, paths added and removed, questions solved gained and lost."""
+    """Compare two artifacts: rows, paths added and removed, questions solved gained and lost, verdicts that changed."""
     from registry.query.api import open_registry
     from rft.reports.diff import difference
 
@@ -158,3 +184,13 @@ def diff(
             print(
                 f"{key.replace('_', ' ')}, in the questions: {', '.join(ids)}{' ...' if found.counts[key] > len(ids) else ''}"
             )
+    if found.verdicts:
+        print("\nsamples whose verdict changed")
+        changes = [(v["before"], v["after"], v["samples"], _change(v["examples"][0])) for v in found.verdicts]
+        print_table([f"in {found.a}", f"in {found.b}", "samples", "for example"], changes)
+
+
+def _change(sample: dict[str, Any]) -> str:
+    answers = [sample["answer"], sample["answer_after"]]
+    read = " and ".join("none" if answer is None else repr(answer) for answer in dict.fromkeys(answers))
+    return f"{sample['question_id']} draw {sample['draw']} of {sample['source']}, answer {read}"

@@ -1,4 +1,4 @@
-"""What differs between two artifacts of one kind: rows, paths, questions solved."""
+"""What differs between two artifacts of one kind: rows, paths, questions solved, verdicts."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,6 +10,8 @@ from registry.errors import InputError
 from registry.query.api import Artifact
 from registry.tables import read
 
+EXAMPLES = 5
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -17,6 +19,8 @@ class Difference:
 
     `rows` compare question, text, answer, origin and draw; `paths` distinct (question, path) pairs of kept rows or accepted samples, by the
     canonical `key` if both have it, else the paper's; `solved` questions with a right answer. `examples` are question ids, a few for each count.
+    `verdicts`: of the samples that both judged, each change of verdict (`before` and `after`), how many samples changed so, and examples:
+    question_id, source, draw, and the answers that were read. A sample is the same by its source's name, question, model and draw.
     """
 
     a: str
@@ -28,6 +32,7 @@ class Difference:
     rows_in_both: int
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,7 +54,7 @@ def difference(a: Artifact, b: Artifact) -> Difference:
         for word, x, y in zip(words, (one, other), (other, one), strict=True):
             only = x.join(y, on=x.columns, how="anti", nulls_equal=True)
             counts[f"{name}_{word}"] = only.height
-            examples[f"{name}_{word}"] = only["question_id"].unique(maintain_order=True).head(5).to_list()
+            examples[f"{name}_{word}"] = only["question_id"].unique(maintain_order=True).head(EXAMPLES).to_list()
     return Difference(
         a=a.id,
         b=b.id,
@@ -60,7 +65,24 @@ def difference(a: Artifact, b: Artifact) -> Difference:
         rows_in_both=left.height - _missing(left, right),
         counts=counts,
         examples=examples,
+        verdicts=_changed_verdicts(a, b),
     )
+
+
+def _changed_verdicts(a: Artifact, b: Artifact) -> list[dict[str, Any]]:
+    """Return each change of verdict, most samples first."""
+    before, after = read(a.stored, "verdicts"), read(b.stored, "verdicts")
+    if before is None or after is None:
+        return []
+    name = pl.col("source").str.split("@").list.first()
+    key = ["question_id", "model", "draw", "source"]
+    left = before.select(*key[:3], name, "verdict", "answer").unique(key, keep="first", maintain_order=True)
+    right = after.select(*key[:3], name, "verdict", "answer").unique(key, keep="first", maintain_order=True)
+    both = left.join(right, on=key, how="inner", nulls_equal=True, suffix="_after", maintain_order="left")
+    changed = both.filter(pl.col("verdict") != pl.col("verdict_after")).rename({"verdict": "before", "verdict_after": "after"})
+    example = pl.struct("question_id", "source", "draw", "answer", "answer_after")
+    counted = changed.group_by("before", "after", maintain_order=True).agg(samples=pl.len(), examples=example.head(EXAMPLES))
+    return counted.sort("samples", descending=True, maintain_order=True).to_dicts()
 
 
 def _keys(artifact: Artifact) -> pl.DataFrame:

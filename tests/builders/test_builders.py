@@ -384,6 +384,39 @@ def test_one_draw_of_two_models_is_two_samples(make: Make, workspace: Workspace)
     assert rows.select("model", "draw").rows() == [(None, 0), ("a", 0), ("b", 0)]
 
 
+RUNS_LINE = "s@1: {builder: samples_file, inputs: [six@1], params: {path: s.jsonl, sha256: ?, model: m, runs: %s}}"
+
+
+def test_a_run_is_a_model_of_its_own(make: Make, workspace: Workspace) -> None:
+    workspace.write("s.jsonl", [SAMPLE | {"run": run} for run in ("fp32", 2, "fp32")] + [SAMPLE])
+    rows = make(RUNS_LINE % "apart").rows
+    assert rows.select("model", "draw").rows() == [("m", 0), ("m/2", 0), ("m/fp32", 0), ("m/fp32", 1)]
+
+
+def test_runs_may_be_draws_of_one_model(make: Make, workspace: Workspace) -> None:
+    drawn = [("b", 1, "fourth"), ("a", 0, "first of a"), ("b", 0, "third"), ("a", 1, "second of a")]
+    workspace.write("s.jsonl", [SAMPLE | {"run": run, "draw": draw, "completion": text} for run, draw, text in drawn])
+    rows = make(RUNS_LINE % "pooled").rows
+    assert rows.select("model", "draw", "response").rows() == [
+        ("m", 0, "third"),
+        ("m", 1, "fourth"),
+        ("m", 2, "first of a"),
+        ("m", 3, "second of a"),
+    ]
+
+
+def test_pooled_runs_without_numbers_count_in_the_order_of_the_file(make: Make, workspace: Workspace) -> None:
+    workspace.write("s.jsonl", [SAMPLE | {"run": run, "completion": run} for run in "abc"])
+    assert make(RUNS_LINE % "pooled").rows.select("draw", "response").rows() == [(0, "a"), (1, "b"), (2, "c")]
+
+
+def test_a_sample_may_carry_a_label(make: Make, workspace: Workspace) -> None:
+    workspace.write("s.jsonl", [SAMPLE | {"label": label} for label in (True, False, None, "yes", 1)] + [SAMPLE])
+    made = make(SAMPLES_LINE % ("s.jsonl", 0))
+    assert made.rows["label"].to_list() == [True, False, None, None, None, None]
+    assert workspace.stored("s@1").record.facts["notes"] == ["the label of 2 rows is not true or false: it was passed over"]
+
+
 def test_the_model_of_a_row_wins_over_that_of_the_line(make: Make, workspace: Workspace) -> None:
     workspace.write("s.jsonl", [SAMPLE, SAMPLE | {"model": "own"}, SAMPLE | {"model": None}, SAMPLE | {"model": " "}])
     rows = make("s@1: {builder: samples_file, inputs: [six@1], params: {path: s.jsonl, sha256: ?, model: of-the-line}}").rows

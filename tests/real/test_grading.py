@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from eval.grading import answers
 from eval.grading.answers import as_text
 from eval.grading.grade import UNDECIDED, compare, grade
 from eval.grading.numbers import number
@@ -108,6 +109,17 @@ def test_right_solutions_with_plain_equations_have_a_path_that_shows_them_all(po
     assert right.height > 500
     assert right["path"].null_count() <= 0.01 * right.height
     assert (right["coverage"] < 1).sum() <= 0.03 * right.height
+
+
+SOLUTIONS = [*POOLS, "rft_llama7b_u13b_gsm8k_test.even.jsonl", "qwen3_0.6b_sft_gsm8k_test.even.jsonl"]
+
+
+@pytest.mark.parametrize("pool", SOLUTIONS)
+def test_usual_endings_are_read_as_all_the_rest_of_the_text_would_say(pool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pl.Series([text for text, _, _ in (POOLS[pool]() if pool in POOLS else unlabelled(pool))])
+    fast = STANDARD.read_answers(texts)
+    monkeypatch.setattr(answers, "_USUAL", dict.fromkeys(answers._USUAL, r"(\z.)"))
+    assert STANDARD.read_answers(texts).equals(fast)
 
 
 def judged(pairs: list[tuple[str, str]]) -> Any:
