@@ -49,6 +49,7 @@ check: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.hostile
+	$(BIN)/python -m benchmarks.hostile_pairs
 	$(BIN)/python -m benchmarks.rejection
 	$(BIN)/python -m benchmarks.sampling
 	$(BIN)/python -m benchmarks.training
@@ -58,6 +59,7 @@ bench: $(INSTALLED)
 bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup --check
 	$(BIN)/python -m benchmarks.hostile --check
+	$(BIN)/python -m benchmarks.hostile_pairs --pairs 2000 --check
 	$(BIN)/python -m benchmarks.rejection --check
 	$(BIN)/python -m benchmarks.sampling --check
 	$(BIN)/python -m benchmarks.training --check

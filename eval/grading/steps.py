@@ -330,6 +330,7 @@ def _balanced(parts: list[str]) -> str:
             opened.append(place)
         elif part == ")" and opened:
             opened.pop()
-    left = [part for place, part in enumerate(parts) if place not in opened]
+    unclosed = set(opened)
+    left = [part for place, part in enumerate(parts) if place not in unclosed]
     # The product that an unclosed bracket stood for is a product still: 2*(3+4 is 2*3+4.
     return "".join(left)

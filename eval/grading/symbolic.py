@@ -1,7 +1,7 @@
 """Whether two answers are equal as mathematics: math-verify and sympy, in processes that may die.
 
 An expression may take sympy for ever, or all memory, so each pair is decided in a worker with a limit of processor time and of
-memory. A worker that dies of anything else is replaced and its pair asked again; a pair that ends at its limit twice is not
+memory, which can start nothing, write nothing and reach no network. A worker that dies of anything else is replaced and its pair asked again; a pair that ends at its limit twice is not
 decided (None): never right, never wrong.
 """
 
@@ -137,7 +137,11 @@ def _serve(connection: "Connection[Any, Any]", seconds: int) -> None:
     logging.disable(logging.CRITICAL)
     from math_verify import parse, verify
 
+    verify(
+        parse("$1$", parsing_timeout=None), parse("$1$", parsing_timeout=None), timeout_seconds=None
+    )  # imports what it needs
     _limit_memory()
+    sys.addaudithook(_forbid)
     with contextlib.suppress(EOFError, OSError):
         while True:
             pair = connection.recv()
@@ -155,9 +159,22 @@ def _serve(connection: "Connection[Any, Any]", seconds: int) -> None:
 
 
 def _of_memory(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, MemoryError):
+    seen: set[int] = set()  # sympy makes chains of errors that bite their own tail
+    while error is not None and not isinstance(error, MemoryError) and id(error) not in seen:
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error is not None
+    return isinstance(error, MemoryError)
+
+
+_FORBIDDEN = ("os.", "subprocess.", "socket.", "shutil.", "ctypes.", "webbrowser.", "pty.", "urllib.", "ftplib.", "smtplib.")
+_HARMLESS = ("os.listdir", "os.scandir")  # what an import does
+
+
+def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse what no comparison needs, as an audit hook: sympy's parser evaluates the numbers that it finds in a text."""
+    writes = event == "open" and isinstance(arguments[1], str) and not set(arguments[1]).isdisjoint("wxa+")
+    if writes or (event.startswith(_FORBIDDEN) and event not in _HARMLESS):
+        raise PermissionError(f"an answer asked for {event}")
 
 
 def _limit_memory() -> None:

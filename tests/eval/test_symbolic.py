@@ -12,8 +12,9 @@ import pytest
 from eval.grading.grade import UNDECIDED, compare
 from eval.grading.rules import MATH, STANDARD
 from eval.grading.structures import plain_latex, same_structure
-from eval.grading.symbolic import decide, version
+from eval.grading.symbolic import _forbid, decide, version
 from registry.maker import Decided
+from tests.workspace import least_seconds
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,34 @@ def test_no_text_stops_the_comparison_of_structures(text: str) -> None:
     assert isinstance(plain_latex(text), str)
     for other in (text, "(1,2)", r"\frac{1}{2}"):
         assert same_structure(text, other) in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 900, "9" * 400 + "<x", "a" * 900 + "!", "{9}" * 300, "((1,2)," * 100, ",".join("ab" * 200)]
+)
+def test_no_text_takes_the_comparison_of_structures_long(text: str) -> None:
+    assert least_seconds(lambda: (plain_latex.cache_clear(), same_structure(text, text + "1"))) < 0.2
+
+
+def test_what_the_parser_cannot_read_is_different_and_not_undecided() -> None:
+    pairs = [("٣", "5"), ("(10)!", "٣"), ("((((1", "1")]
+    assert dict(decide(pairs, workers=1)) == dict.fromkeys(pairs, False)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [("os.system", ("ls",)), ("subprocess.Popen", ()), ("socket.connect", ()), ("open", ("file", "w", 0)), ("os.remove", ())],
+)
+def test_a_checker_may_start_write_and_reach_nothing(event: tuple[str, tuple[object, ...]]) -> None:
+    with pytest.raises(PermissionError):
+        _forbid(*event)
+
+
+@pytest.mark.parametrize(
+    "event", [("open", ("file", "r", 0)), ("open", (3, None, 0)), ("import", ("os",)), ("os.listdir", (".",))]
+)
+def test_a_checker_may_read_and_import(event: tuple[str, tuple[object, ...]]) -> None:
+    _forbid(*event)
 
 
 def test_algebra_decides_what_is_left() -> None:
