@@ -17,7 +17,7 @@ from eval.grading.rules import STANDARD
 from registry.maker import Licence, Location, Questions, Role, Tables
 from registry.rows import QUESTIONS, question_id
 
-EDITION = 2
+EDITION = 3
 
 KNOWN = {"question", "query", "answer", "response"}
 

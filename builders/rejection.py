@@ -18,7 +18,7 @@ from eval.grading.symbolic import checked_by, checker  # noqa: F401  the engine 
 from registry.maker import Decided, Input, Questions, Tables
 from registry.rows import SAMPLES, TRAINING, VERDICTS
 
-EDITION = 2  # raise it when the same inputs would give other rows
+EDITION = 3  # raise it when the same inputs would give other rows
 BY_QUESTION = True
 
 _COLUMNS = ["question_id", "draw", "response", "model", "label"]  # of samples

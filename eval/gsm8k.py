@@ -20,7 +20,7 @@ from registry.errors import InputError
 from registry.maker import Decided, Input, Tables
 from registry.rows import QUESTIONS, SAMPLES, SCORES, VERDICTS
 
-EDITION = 2
+EDITION = 3
 
 PASS_AT = (1, 3, 6, 12, 25, 50, 100)  # and k itself
 RESAMPLES = 2_000

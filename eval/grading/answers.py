@@ -15,7 +15,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import AfterValidator
 
-from eval.grading.numbers import MAX_DIGITS, number
+from eval.grading.numbers import MAX_DIGITS, number, value
 from eval.grading.places import find
 
 PAPER_READING = r"#### (-?[0-9.,]+)"
@@ -116,16 +116,33 @@ def _answer(raw: str | None, by: str | None) -> tuple[str | None, str | None, bo
         return None, None, by == "cut"
     if by == "none":  # taken back, with no other in its place
         return as_text(raw), None, False
-    read = number(raw, whole=by in ("boxed", "tag", "line"))
+    read = number(raw, whole=by in ("boxed", "tag", "line")) or (_said_twice(raw) if by == "boxed" else None)
     answer = read or as_text(raw)
     return answer, by if answer else None, False
+
+
+def _said_twice(raw: str) -> str | None:
+    """Return the number of two boxes that say the same one, as 0.25 and 1/4."""
+    numbers = [number(part, whole=True) for part in raw.split(", ")]
+    values = {value(one) if one else None for one in numbers}
+    return numbers[-1] if len(values) == 1 and len(numbers) > 1 else None
 
 
 _AROUND = re.compile(r"^(?:[\s$*_`\"']|\\[(\[])+|(?:[\s$*_`\"'.,;:]|\\[)\]])+$")
 
 
+_FORMULA = re.compile(
+    r"\s*(?:\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\])(?:\s*[.,;!]\s*[A-Za-z][A-Za-z ,.'!]*|[\s.,;!]*)", re.DOTALL
+)
+
+
 def as_text(raw: str) -> str | None:
-    """Return what stands at a place that holds no number, in one line and without the marks around it."""
+    """Return what stands at a place that holds no number, in one line and without the marks around it.
+
+    Of a formula with a sentence behind it ("$2x+1$. I hope it is correct.") the formula.
+    """
+    if formula := _FORMULA.fullmatch(raw[: 2 * MAX_DIGITS]):
+        raw = formula[1] or formula[2] or formula[3]
     return _AROUND.sub("", " ".join(raw[:MAX_DIGITS].split())) or None
 
 

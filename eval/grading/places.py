@@ -81,7 +81,7 @@ def find(response: str, reads: Callable[[str, bool], bool]) -> Place | None:
             break
     last = _last_line(text, reads, -1 if last is None else last.at) or last
     if last is None:
-        return CUT if re.search(r"[\w,:=+*/(<\\&-]$|####$", text[-4:]) else None
+        return CUT if text.rfind("<<") > text.rfind(">>") or re.search(r"[\w,:=+*/(<\\&-]$|####$", text[-4:]) else None
     if last.form != "tag" and _takes_back(text[last.at :]):
         return Place(last.text, "none", last.at)
     return last
@@ -118,16 +118,20 @@ def _hash(text: str, reads: Callable[[str, bool], bool]) -> Iterator[Place]:
             line = line[label.end() :]
         if not line.strip(" *_:$"):
             # The number stands under its mark, if nothing else does.
-            if more and "\n" not in more:
-                yield Place(more, "hash", at)
-            elif not more:
+            if not re.search(r"\w", more):
+                if "\\boxed" in text[text.rfind("\n", 0, at) + 1 : at]:
+                    continue  # a mark that was left behind its answer
                 yield CUT
+            elif "\n" not in more:
+                yield Place(more, "hash", at)
             continue
         if more and not reads(line, False):
             continue  # a heading
         yield Place(line, "hash", at)
 
 
+_GAP = r"(?:[\s$]|\\quad|\\[,; ()\[\]])*"
+_AND = re.compile(rf"{_GAP}(?:,|;|(?:,\s*)?(?:and|or|\\text\{{\s*(?:and|or)\s*\}})){_GAP}(?:[a-z]\s*=\s*)?")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
 _EXAMPLE = re.compile(
     r"(?:e\.g\.|for example|such as|in the form|in the format|like this|inside|within)[^.\n]*\Z|\blike\s*\$?\Z", re.IGNORECASE
@@ -144,13 +148,12 @@ def _boxed(text: str, reads: Callable[[str, bool], bool]) -> Iterator[Place]:
             continue
         if not inside.strip() or _EXAMPLE.search(text[max(0, box.start() - 60) : box.start()]):
             continue
-        if number + 1 < len(boxes):
-            # Two boxes in one breath are one answer of two parts.
-            before = boxes[len(boxes) - number - 2]
+        first = box
+        for before in reversed(boxes[: len(boxes) - number - 1]):  # boxes in one breath are one answer of several parts
             other = _balanced(text, before.end())
-            between = text[before.end() + len(other) + 2 : box.start()] if other is not None else "."
-            if re.fullmatch(r"[\s$]*(?:,|;|and|or|,\s*(?:and|or))[\s$]*(?:[a-z]\s*=\s*)?", between):
-                inside = f"{other}, {inside}"
+            if other is None or not _AND.fullmatch(text[before.end() + len(other) + 2 : first.start()]):
+                break
+            inside, first = f"{other}, {inside}", before
         yield Place(inside[:MAX_FOUND], "boxed", box.start())
 
 
@@ -179,6 +182,7 @@ _SAID = re.compile(
           | (?:(?:,|[ ](?:to|for|of|in|as|here|then|therefore|thus)\b)[^.:\n=]{0,60}?)?[ \t]*\b(?:is|are|was|equals|would[ ]be|will[ ]be|should[ ]be|must[ ]be|to[ ]be)\b[*_]{0,3}:?
         )
       | ^[ \t]*[*_]{0,3}A[*_]{0,3}:
+      | ^[ \t]*(?:Final[ ])?Answer[ \t]*(?=\\[(\[]|\$)
       | \[ANS\]:? | <answer>
       | "(?:final_)?answer"[ \t]*:
     """,
@@ -261,7 +265,7 @@ def _last_line(text: str, reads: Callable[[str, bool], bool], after: int) -> Pla
 
 def _shows_result(line: str) -> bool:
     """Return whether a line ends like "... = 72 clips." or in a formula."""
-    if not line.rstrip().endswith((".", "$")):
+    if not line.rstrip().endswith((".", "$")) or line.rfind("<<") > line.rfind(">>"):
         return False
     result = line.rpartition("=")[2] if "=" in line else line.partition("≈")[2]
     return _DIGIT.search(result) is not None

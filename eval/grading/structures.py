@@ -11,6 +11,10 @@ from functools import lru_cache
 from eval.grading.numbers import number, one_line, value
 
 _REPLACED = (
+    (
+        re.compile(r"(?<!\\)\\\\(?=(?:d?frac|left|right|le|leq|ge|geq|sqrt|pi|cdot|times|in|cup|infty|text)(?![a-zA-Z]))"),
+        r"\\",
+    ),  # escaped twice
     (re.compile(r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|displaystyle|textstyle|limits)(?![a-zA-Z])"), ""),
     (re.compile(r"\\[,;:! ]|\\quad|\\qquad|~"), " "),
     (re.compile(r"\\[dtc]frac"), r"\\frac"),
@@ -44,8 +48,8 @@ _CHOICE = re.compile(r"\(?([A-Z])\)?[.:]?")
 
 
 @lru_cache(maxsize=65_536)
-def plain_latex(text: str) -> str:
-    """Return an answer in one way of writing its LaTeX, without spaces, label (x =) and the marks around it."""
+def plain_latex(text: str, labelled: bool = False) -> str:
+    """Return an answer in one way of writing its LaTeX, without spaces, the marks around it, and (unless `labelled`) a label: x = ."""
     for pattern, by in _REPLACED:
         text = pattern.sub(by, text)
     if re.search(r"\\|\d", text):
@@ -53,7 +57,7 @@ def plain_latex(text: str) -> str:
     text = re.sub(r"\s+", "" if "\\" in text or re.search(r"\d|[=+<>]", text) else " ", text.strip(" .;:\n\t*_`"))
     if found := _CHOICE.fullmatch(text):
         return found[1]
-    while (found := _LABEL.match(text)) and not re.search(r"(?<![<>!])=", text[found.end() :]):
+    while not labelled and (found := _LABEL.match(text)) and not re.search(r"(?<![<>!])=", text[found.end() :]):
         text = text[found.end() :]
     return _interval(text.casefold() if not re.search(r"[\\\d]", text) else text)
 
@@ -96,6 +100,17 @@ def parts(text: str) -> tuple[str, list[str]] | None:
     return kind, found
 
 
+def equations(gold: str, answer: str) -> tuple[str, str]:
+    """Return two answers in one way of writing; where one is an equation, the other keeps its label: 2x+4y=3 and y = ..."""
+    plain = plain_latex(gold), plain_latex(answer)
+    if any(_EQUALS.search(text) for text in plain):
+        return plain_latex(gold, True), plain_latex(answer, True)
+    return plain
+
+
+_EQUALS = re.compile(r"(?<![<>!])=")
+
+
 def _closes(text: str) -> int:
     depth = 0
     for place, c in enumerate(text):
@@ -127,18 +142,18 @@ def same_structure(answer: str, gold: str) -> bool | None:
     left, right = parts(a), parts(g)
     if left is None or right is None or re.search(r"\\pm|\.\.\.|\\ldots|(?<![<>!])=", a + g):
         return None
-    if left[0] != right[0] or len(left[1]) != len(right[1]):
-        return False  # an open interval is not a closed one, a pair no list of two
     ordered = left[0] != "\x01\x02"
+    if left[0] != right[0] or (ordered and len(left[1]) != len(right[1])):
+        return False  # an open interval is not a closed one, a pair no list of two
     if ordered:
         return _all([_same_part(x, y) for x, y in zip(left[1], right[1], strict=True)])
-    rest = list(right[1])
-    for x in left[1]:
+    rest, once = list(dict.fromkeys(right[1])), list(dict.fromkeys(left[1]))
+    for x in once:
         match = next((y for y in rest if _same_part(x, y)), None)
         if match is None:
             return None if any(_same_part(x, y) is None for y in rest) else False
         rest.remove(match)
-    return True
+    return not rest
 
 
 def _all(found: list[bool | None]) -> bool | None:

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from eval.grading.rules import RULES, Rules
-from eval.grading.structures import plain_latex
+from eval.grading.structures import equations
 from registry.errors import OutOfResources, UsageError
 from registry.maker import Checker, Pair
 
@@ -149,7 +149,7 @@ def _serve(connection: "Connection[Any, Any]", seconds: int) -> None:
             soft = int(used.ru_utime + used.ru_stime) + 1 + seconds
             resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
             try:
-                gold, answer = (parse(f"${plain_latex(text)}$", parsing_timeout=None, raise_on_error=True) for text in pair)
+                gold, answer = (parse(f"${text}$", parsing_timeout=None, raise_on_error=True) for text in equations(*pair))
                 equal = bool(gold and answer and verify(gold, answer, timeout_seconds=None, raise_on_error=True))
             except Exception as error:
                 if _of_memory(error):

@@ -15,7 +15,7 @@ from registry.build.decisions import decided
 from registry.maker import Progress, nothing
 from registry.query.api import Artifact, Registry
 from registry.store.lineage import flat, lineage
-from registry.text import table
+from registry.text import escaped, table
 
 OTHERS = {"label": "the data's label", "right_by_paper": "mode: paper", "right_by_standard": "mode: standard"}
 SHOWN, LENGTH = 5, 60
@@ -120,4 +120,5 @@ def report(found: Checkers) -> str:
 
 
 def _ending(text: str | None) -> str | None:
-    return text if text is None or len(text) <= LENGTH else f"...{text[3 - LENGTH :]}"
+    line = None if text is None else escaped(text.replace("\n", "\\n"))
+    return line if line is None or len(line) <= LENGTH else f"...{line[3 - LENGTH :]}"

@@ -152,7 +152,7 @@ def test_a_number_is_read_at_every_place_and_the_last_place_counts(n: int, data:
 def test_one_of_two_numbers_is_never_the_answer(a: int, between: str, b: int) -> None:
     for text in (f"#### {a}{between}{b}", f"\\boxed{{{a}{between}{b}}}", f"The answer is {a}{between}{b}."):
         (answer, _, _) = read([text], "standard").row(0)
-        assert answer is None or value(answer) is None
+        assert answer is None or value(answer) is None or a == b  # a box may say one number twice
 
 
 def documented() -> list[tuple[str, str]]:

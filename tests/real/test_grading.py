@@ -139,6 +139,40 @@ def test_math_like_answers_in_other_notations_are_right_and_those_of_other_quest
     assert all(number(a, whole=True) == number(b, whole=True) is not None or as_text(a) == as_text(b) for a, b in equal)
 
 
+# Where the judges of the pairs and we differ: idx, and who is right.
+PAIRS_THAT_DIFFER = {
+    6: "a matter of taste: 1,22 may be a decimal comma or not, so it is no number here",
+    14: "they: a sentence with two numbers and no place for an answer is read as its last number; here it is not",
+    16: "they: the same",
+    32: "we: Answer \\( 9 \\) gives 9 whatever the line breaks in it",
+    62: "they: the words of two solutions are compared",
+    88: "they: a formula in the middle of a sentence without a place for an answer; a guess that is not made here",
+    90: "they: the same",
+    92: "they: the same",
+    104: "we: 1.3 is not 1/3",
+    120: "they: a formula behind a colon without a place for an answer",
+    122: "they: the same",
+    124: "they: the same, and two of them multiplied",
+    126: "a matter of taste: sixteen digits of 1/12 are not 1/12 without a tolerance",
+    142: "they: a number in a sentence without a place for an answer",
+    156: "they: the same",
+    182: "they: two boxes with nothing between them are a list",
+    190: "they: a box written with two backslashes",
+    250: "they: two boxes with words between them are a list",
+}
+
+
+def test_judged_pairs_are_judged_so_but_for_those_in_the_list() -> None:
+    rows = read("math_pairs.even.jsonl.gz")
+    read_or_raw = [
+        [MATH.read_answers(pl.Series([row[side]]))["answer"][0] or row[side].strip() for row in rows]
+        for side in ("answer", "gold")
+    ]
+    found = judged(list(zip(*read_or_raw, strict=True)))
+    differ = {row["idx"] for row, right in zip(rows, found, strict=True) if right != row["equal"]}
+    assert differ == set(PAIRS_THAT_DIFFER)
+
+
 def test_every_human_solution_of_math_gives_its_own_gold() -> None:
     rows = [row for row in read("math_golds.even.jsonl.gz") if row.get("solution")]
     answers = STANDARD.read_answers(pl.Series([row["solution"] for row in rows]))["answer"]
