@@ -83,7 +83,9 @@ def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> p
         )
     rest = found["raw"].is_null().arg_true()
     if len(rest):
-        places = [find(response, _reads) if response is not None else None for response in frame["response"].gather(rest)]
+        texts = frame["response"].gather(rest)
+        known = {text: find(text, _reads) for text in texts.unique().drop_nulls()}
+        places = [known.get(text) for text in texts]
         found = found.with_columns(
             found["raw"].scatter(rest, pl.Series([place and place.text for place in places], dtype=pl.String)),
             found["by"].scatter(rest, pl.Series([place and place.form for place in places], dtype=pl.String)),
@@ -91,8 +93,8 @@ def read_standard_answers(responses: pl.Series, pattern: str | None = None) -> p
     unique = found.unique()
     read = [_answer(raw, by) for raw, by in unique.iter_rows()]
     schema = {"answer": pl.String, "answer_from": pl.String, "cut": pl.Boolean}
-    known = pl.concat([unique, pl.DataFrame(read, schema=schema, orient="row")], how="horizontal")
-    return found.join(known, on=["raw", "by"], how="left", nulls_equal=True, maintain_order="left").select(*schema)
+    answers = pl.concat([unique, pl.DataFrame(read, schema=schema, orient="row")], how="horizontal")
+    return found.join(answers, on=["raw", "by"], how="left", nulls_equal=True, maintain_order="left").select(*schema)
 
 
 def _usual(frame: pl.DataFrame, form: str) -> pl.DataFrame:

@@ -132,7 +132,12 @@ class _Line:
         self.digits = False
         at = 0
         while at < len(self.tokens):
-            at = self.take(at)
+            kind, text, _ = self.tokens[at]
+            if kind == "word" and len(text) > 1 and text not in _SAID:  # most of a text
+                self.prose(text)
+                at += 1
+            else:
+                at = self.take(at)
         self.end()
 
     def restart(self) -> None:
@@ -192,9 +197,27 @@ class _Line:
         self.parts.append(text)
         self.wants, self.unit = False, 0
 
+    def prose(self, text: str) -> None:
+        """Take a word that is no operator and no unknown: of a unit, or before a number."""
+        if self.spoiled:
+            if text in _NEW_CLAUSE:
+                self.restart()
+        elif not self.wants:
+            self.unit += 1
+            if self.unit > MAX_UNIT:
+                self.end()
+        elif self.parts:  # words where a number should be: 5 + the rest
+            self.broken_by_words()
+
+    def broken_by_words(self) -> None:
+        spoiled = bool(self.parts) and self.parts[-1] != "("
+        if self.parts:
+            self.chain = []
+        self.restart()
+        self.spoiled = spoiled
+
     def word(self, text: str, at: int) -> int:
-        if self.spoiled and text in _NEW_CLAUSE:
-            self.restart()
+        """Take a word that may be an operator or an unknown."""
         if self.spoiled:
             return at + 1
         said = _SAID.get(text)
@@ -237,11 +260,7 @@ class _Line:
             self.parts.append(text)
             self.wants, self.unit = False, 0
             return at + 1
-        if self.parts:  # words where a number should be: 5 + the rest
-            self.chain = []
-        spoiled = bool(self.parts) and self.parts[-1] != "("
-        self.restart()
-        self.spoiled = spoiled
+        self.broken_by_words()
         return at + 1
 
     def variable_follows(self, at: int) -> bool:
