@@ -1,7 +1,7 @@
 """`registry.duckdb`: a cache over the artifact.json files, so that SQL can ask about all artifacts at once.
 
 Nothing is registered here: an opener compares the artifacts on disk with those inside and brings a copy up to date.
-Tables: artifacts, inputs, drops_by_reason, scores. Views: "name@v" (rows), "name@v/verdicts", "name@v/drops",
+Tables: artifacts, inputs, drops_by_reason, scores, and what the paper published (registry/query/published.py). Views: "name@v" (rows), "name@v/verdicts", "name@v/drops",
 "name@v/loss", "name" (the highest built version), path_stats, and checkers: the samples that somebody else judges otherwise
 (the data's own label, or a simpler mode). Deleting the file loses nothing.
 """
@@ -19,12 +19,13 @@ import duckdb
 from registry.errors import RftError
 from registry.files import locked, replaced
 from registry.names import DEV, ArtifactId
+from registry.query.published import published
 from registry.rows import DROPS, LOSS, ROW_SHAPES, SCORES, TABLES, Shape
 from registry.store.record import Stored
 from registry.store.store import Store
 from registry.tables import columns_of, definition, parquet, select, wide
 
-LAYOUT = 8  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 9  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
 OVER_ALL = {  # a table of each artifact, and the view over all of them: the table has their names and versions before its own
     "path_stats": "path_stats as {}",
@@ -149,6 +150,10 @@ def _update(
         connection.execute((resources.files("registry.query") / "index.sql").read_text())
         connection.execute(f"create table scores (name varchar, version integer, {definition(SCORES.schema)})")
         connection.execute(f"create table _no_drops ({definition(DROPS.schema)})")
+        for name, frame in published().items():
+            connection.register("_published", frame.to_arrow())
+            connection.execute(f"create table {name} as from _published")
+            connection.unregister("_published")
         connection.execute("insert into _about values (?, ?)", [_layout(), str(store.artifacts)])
     gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
     new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]

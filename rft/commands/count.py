@@ -194,3 +194,18 @@ def _change(sample: dict[str, Any]) -> str:
     answers = [sample["answer"], sample["answer_after"]]
     read = " and ".join("none" if answer is None else repr(answer) for answer in dict.fromkeys(answers))
     return f"{sample['question_id']} draw {sample['draw']} of {sample['source']}, answer {read}"
+
+
+@app.command()
+def laws(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+    """Fit accuracy against pre-training loss, human data and draws: the paper's scores, and those of models NAME....
+
+    Ordinary least squares. The interval of a slope is from the residuals; "left out" is the error in points when each point is
+    predicted by the others. Nothing is said beyond the range of x.
+    """
+    from rft.reports.laws import laws as fitted
+    from rft.reports.laws import report
+
+    registry = Place(catalog, home).registry()
+    found = fitted(registry, registry.select(names) if names else [])
+    print_json(found.as_dict()) if json else print(report(found))

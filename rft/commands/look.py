@@ -136,7 +136,7 @@ def sql(
 ) -> None:
     """Ask all artifacts a question in SQL. Reads artifacts, and nothing else; writes nothing.
 
-    Tables: artifacts, inputs, drops_by_reason, path_stats, scores. Views: "name@1" (rows), "name@1/verdicts",
+    Tables: artifacts, inputs, drops_by_reason, path_stats, scores; published_scores, published_paths, published_costs (the paper's). Views: "name@1" (rows), "name@1/verdicts",
     "name@1/drops", "name" (highest version), and checkers: the samples that the data's own label or a simpler mode judges otherwise.
     """
     frame = Place(catalog, home).registry().sql(query)

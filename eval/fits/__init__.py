@@ -1,0 +1,1 @@
+"""Fits over scores and paths: values, which rft/reports prints."""
