@@ -74,14 +74,14 @@ def find(response: str, reads: Callable[[str, bool], bool]) -> Place | None:
     last: Place | None = None
     for form in (_hash, _boxed, _said):
         for place in form(text, reads):
-            if place is CUT:
-                return CUT
             if last is None or place.at > last.at:
                 last = place
             break
     last = _last_line(text, reads, -1 if last is None else last.at) or last
     if last is None:
         return CUT if text.rfind("<<") > text.rfind(">>") or re.search(r"[\w,:=+*/(<\\&-]$|####$", text[-4:]) else None
+    if last.text is None:
+        return CUT
     if last.form != "tag" and _takes_back(text[last.at :]):
         return Place(last.text, "none", last.at)
     return last
@@ -121,7 +121,7 @@ def _hash(text: str, reads: Callable[[str, bool], bool]) -> Iterator[Place]:
             if not re.search(r"\w", more):
                 if "\\boxed" in text[text.rfind("\n", 0, at) + 1 : at]:
                     continue  # a mark that was left behind its answer
-                yield CUT
+                yield CUT._replace(at=at)
             elif "\n" not in more:
                 yield Place(more, "hash", at)
             continue
@@ -144,7 +144,7 @@ def _boxed(text: str, reads: Callable[[str, bool], bool]) -> Iterator[Place]:
         inside = _balanced(text, box.end())
         if inside is None:
             if not number:
-                yield CUT
+                yield CUT._replace(at=box.start())
             continue
         if not inside.strip() or _EXAMPLE.search(text[max(0, box.start() - 60) : box.start()]):
             continue

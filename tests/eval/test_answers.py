@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eval.grading import answers
 from eval.grading.grade import is_right, vote_keys
 from eval.grading.numbers import MAX_DIGITS, number, value
 from eval.grading.rules import PAPER, RULES, STANDARD, Mode
@@ -166,6 +167,26 @@ def documented() -> list[tuple[str, str]]:
 def test_what_the_page_on_grading_says_of_a_text(text: str, expected: str) -> None:
     answer, _, cut = read([text], "standard").row(0)
     assert ("cut" if cut else answer if answer and value(answer) is not None else "-") == expected
+
+
+def test_usual_endings_are_read_as_all_the_rest_of_the_text_would_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(0)
+    ends = [
+        "#### 5",
+        "The answer is 7.",
+        "So, the answer is $4.",
+        "\\boxed{9}",
+        "$\\boxed{3}$.",
+        "####  1,000",
+        "</think>\nthe answer is: 6",
+    ]
+    between = ["\n", " ", ". ", "\n\n", ", ", " and ", "\nQuestion 2: ", "\n\nQ: "]
+    known = [text for text, _ in documented()]
+    texts = pl.Series([dice.choice(known) + dice.choice(between) + dice.choice(ends) for _ in range(3_000)])
+    fast = STANDARD.read_answers(texts)
+    assert fast["answer"].null_count() < 1_500
+    monkeypatch.setattr(answers, "_USUAL", dict.fromkeys(answers._USUAL, r"(\z.)"))
+    assert STANDARD.read_answers(texts).equals(fast)
 
 
 def test_the_page_on_grading_has_many_texts() -> None:
