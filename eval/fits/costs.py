@@ -1,0 +1,125 @@
+"""What training and sampling cost, in floating point operations (FLOPs): the formulas of the paper's Appendix E, after Kaplan et al.
+
+    training(6.44e9, tokens=196 * 7473 * 3)   ->   1.70e17
+
+`python -m eval.fits.costs` prints docs/costs.md: what the formulas give beside the paper's Table 4, and where the two differ.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from registry.query.published import published
+
+PROMPT, RESPONSE = 66, 130  # tokens of a question of GSM8K and of a solution (Appendix E)
+QUESTIONS, DRAWS, EPOCHS = 7_473, 100, 3
+U33B_ROWS = 110_000
+CLOSE = 0.05  # of the paper's number, which has two digits
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """The shape of a model: its layers, and the width of its residual stream."""
+
+    layers: int
+    width: int
+
+    @property
+    def parameters(self) -> float:
+        """Parameters without embeddings: 12 layers x width squared."""
+        return 12 * self.layers * self.width**2
+
+
+SHAPES = {
+    "llama-7b": Transformer(32, 4096),
+    "llama2-7b": Transformer(32, 4096),
+    "llama-13b": Transformer(40, 5120),
+    "llama2-13b": Transformer(40, 5120),
+    "llama-33b": Transformer(60, 6656),
+    "llama-65b": Transformer(80, 8192),
+    "llama2-70b": Transformer(80, 8192),
+}
+
+
+def training(parameters: float, tokens: float) -> float:
+    """Return the FLOPs of training on so many tokens: forth and back are three passes of two operations for each parameter."""
+    return 6 * parameters * tokens
+
+
+def generation(model: Transformer, prompt: int, response: int) -> float:
+    """Return the FLOPs of one sample with a cache of keys and values: the prompt in one pass, then token by token."""
+    return prompt * _token(model, prompt) + sum(_cached_token(model, at) for at in range(prompt, prompt + response + 1))
+
+
+def generation_as_printed(model: Transformer, prompt: int, response: int) -> float:
+    """Return what the formula of Appendix E gives as it is printed: each token of the response is counted once for each before it."""
+    return prompt * _token(model, prompt) + sum(at * _cached_token(model, at) for at in range(prompt, prompt + response + 1))
+
+
+def _token(model: Transformer, context: int) -> float:
+    return 2 * model.parameters + 2 * model.layers * context * model.width
+
+
+def _cached_token(model: Transformer, context: int) -> float:
+    return 20 * model.layers * model.width**2 + 2 * model.layers * context * model.width
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number of Table 4 beside ours: of which base, in FLOPs."""
+
+    what: str
+    base: str
+    published: float
+    computed: float
+
+    @property
+    def close(self) -> bool:
+        return abs(self.computed / self.published - 1) <= CLOSE
+
+
+def table_4() -> Iterator[Row]:
+    """Yield every number of FLOPs in Table 4 with what the formulas give for it."""
+    costs = published()["published_costs"].filter(pl.col("unit") == "FLOPs")
+    tokens = (PROMPT + RESPONSE) * EPOCHS
+    formulas: dict[str, Callable[[Transformer, float, float], float]] = {
+        "pre-training": lambda model, nominal, seen: training(nominal, seen),
+        "sft": lambda model, nominal, seen: training(model.parameters, tokens * QUESTIONS),
+        "rft inference": lambda model, nominal, seen: generation(model, PROMPT, RESPONSE) * QUESTIONS * DRAWS,
+        "rft-u33b training": lambda model, nominal, seen: training(model.parameters, tokens * U33B_ROWS),
+    }
+    for what, base, value, nominal, seen in costs.select("what", "base", "value", "parameters", "tokens").iter_rows():
+        yield Row(what, base, value, formulas[what](SHAPES[base], nominal, seen))
+
+
+PAGE = """# What it costs
+
+FLOPs by the formulas of the paper's Appendix E beside its Table 4, as `python -m eval.fits.costs` prints them. A solution has {response} tokens, a question {prompt};
+parameters are those without embeddings, but for pre-training, where the paper takes the nominal ones.
+
+- **Training** takes 6 x parameters x tokens. Pre-training fits for all bases, SFT for 7B, 13B and 70B; the table's numbers for 33B and 65B are lower
+  than the formula gives for their shapes.
+- **Sampling** with a cache takes 2 x parameters for each token of the prompt, 1.66 x parameters for each of the response, and attention over what came before. The formula as it is
+  printed has a factor too many (each token counts once for every token before it), and the table is what that formula gives for *one* sample of each question
+  ({printed_7b:.2g} for 7B; all but 70B fit), where the paper drew {draws}. The column below has the usual reading of the formula, and {draws} draws of each question.
+- **RFT on U33B** fits for 33B alone: by the same formula the table's numbers are those of 97,000 to 132,000 rows, by base; the union has about 110,000.
+
+| what | base | Table 4 | by the formula | ratio |
+|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return docs/costs.md."""
+    printed = generation_as_printed(SHAPES["llama-7b"], PROMPT, RESPONSE) * QUESTIONS
+    lines = [PAGE.format(prompt=PROMPT, response=RESPONSE, draws=DRAWS, printed_7b=printed)]
+    lines += [
+        f"| {row.what} | {row.base} | {row.published:.2g} | {row.computed:.3g} | {row.computed / row.published:.2f} |\n"
+        for row in table_4()
+    ]
+    return "".join(lines)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
