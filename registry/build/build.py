@@ -145,6 +145,9 @@ def _tables(recipe: Recipe, store: Store, folder: Path, inputs: list[Stored], dr
         for tables in _make(recipe, params, inputs, store, run):
             writer.write(tables)
     writer.close()
+    if writer.graded_nothing:
+        said = ", ".join(f"{n:,} {reason}" for reason, n in writer.drops.items())
+        raise InputError(f"no sample could be graded ({said}). Are these the questions that the samples answer?")
     return Contents(writer.shape.name, writer.columns, writer.content(), writer.rows, writer.drops, writer.facts)
 
 

@@ -83,6 +83,11 @@ class Writer:
         """The columns of each table."""
         return {name: list(self._shapes[name].columns) for name in sorted(self._writers)}
 
+    @property
+    def graded_nothing(self) -> bool:
+        """Whether verdicts were to be given on samples, and every sample was refused."""
+        return "verdicts" in self._hashes and not self._hashes["verdicts"].rows and bool(self.drops)
+
     def content(self) -> str:
         """Return the artifact's content."""
         return content_of(self._hashes)

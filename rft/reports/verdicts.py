@@ -17,8 +17,6 @@ CURES = {
 def of_one_kind(artifact: Artifact) -> str:
     """Return a warning with three endings if no sample was kept or is right, and all have one verdict; else an empty string."""
     verdicts = read(artifact.stored, "verdicts")
-    if verdicts is not None and not verdicts.height and (strangers := artifact.record.drops.get("unknown_question")):
-        return f"none of the {strangers:,} samples is of one of these questions. Are these the questions that were asked?"
     if verdicts is None or verdicts.height < FEWEST or verdicts["verdict"].n_unique() > 1:
         return ""
     verdict = verdicts["verdict"][0]

@@ -817,6 +817,16 @@ def test_samples_of_questions_that_were_not_asked_are_refused(make: Make, worksp
         workspace.store.remove(parse_id("kept@1"))
 
 
+def test_samples_of_other_questions_alone_are_an_error(make: Make, workspace: Workspace) -> None:
+    workspace.write("other.jsonl", [{"question": "And how many?", "answer": "1+1=2\n#### 2"}])
+    workspace.write("s.jsonl", [{"question": "And how many?", "completion": "1+1=2\n#### 2"}])
+    make("other@1: {builder: questions_file, params: {path: other.jsonl, sha256: ?}}")
+    make("s@1: {builder: samples_file, inputs: [other@1], params: {path: s.jsonl, sha256: ?}}")
+    with pytest.raises(InputError, match=r"no sample could be graded \(1 unknown_question\)"):
+        make("set@1: {builder: rejection, inputs: [six@1, s@1]}")
+    assert "set@1" not in workspace.registry
+
+
 def test_without_samples_the_human_solutions_remain(make: Make) -> None:
     made = make("kept@1: {builder: rejection, inputs: [six@1]}")
     assert made.rows["response"].to_list() == [row["answer"] for row in SIX]
