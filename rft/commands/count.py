@@ -192,7 +192,7 @@ def diff(
 
 def _change(sample: dict[str, Any]) -> str:
     answers = [sample["answer"], sample["answer_after"]]
-    read = " and ".join("none" if answer is None else repr(answer) for answer in dict.fromkeys(answers))
+    read = " and ".join("none" if answer is None else answer for answer in dict.fromkeys(answers))
     return f"{sample['question_id']} draw {sample['draw']} of {sample['source']}, answer {read}"
 
 
