@@ -209,3 +209,26 @@ def laws(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None
     registry = Place(catalog, home).registry()
     found = fitted(registry, registry.select(names) if names else [])
     print_json(found.as_dict()) if json else print(report(found))
+
+
+@app.command()
+def advise(
+    name: Name,
+    k: Annotated[int | None, typer.Option("--k", min=1, help="Predict from the draws below K; default: all.")] = None,
+    predict: Annotated[
+        int | None, typer.Option("--predict", min=2, metavar="M", help="Predict for M draws; default: twice as many.")
+    ] = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Estimate how many new reasoning paths more draws would give, by source and by how hard the questions are.
+
+    From how often each path was seen (Good and Toulmin), up to four times the draws there are, with a 95 % interval for what would
+    be counted. "Unseen at least" is Chao's lower bound, however many draws are made.
+    """
+    from rft.reports.advise import advise as advice
+    from rft.reports.advise import report
+
+    found = advice(Place(catalog, home).registry().load(name), k, predict)
+    print_json(found.as_dict()) if json else print(report(found))

@@ -1,0 +1,129 @@
+"""Where the next draws pay: how many new paths more draws of each source would give, by how hard the questions are for it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from eval.fits.unseen import Unseen, unseen
+from eval.grading.paths import is_whole
+from eval.grading.rules import PATHS
+from registry.errors import InputError
+from registry.query.api import Artifact
+from registry.tables import read
+from registry.text import table
+
+BANDS = 5  # of the share of right answers: up to 20 %, 40 %, ...
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What more draws of one source are expected to give, over all its questions or those of one band of difficulty.
+
+    `band`: the share of right draws, low and high end; null for all questions. `draws`: of each question so far (the most).
+    `unsolved`: questions without a right answer. `expected`: new distinct paths, with their interval.
+    """
+
+    source: str
+    band: tuple[float, float] | None
+    draws: int
+    unsolved: int
+    expected: Unseen
+
+
+@dataclass(frozen=True)
+class Advice:
+    """All that `rft advise` prints: an outlook for each source, then for each band of its questions."""
+
+    id: str
+    key: str
+    to: int
+    outlooks: list[Outlook]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def advise(artifact: Artifact, k: int | None = None, to: int | None = None) -> Advice:
+    """Return what draws up to `to` (default: twice as many) would add to those below `k` (default: all there are).
+
+    Paths are the distinct ones of accepted samples, by the artifact's key, of each source by itself. Raises InputError if
+    nothing was graded, `k` is above the draws there are, or `to` is not above it.
+    """
+    verdicts = read(artifact.stored, "verdicts")
+    if verdicts is None or not verdicts.height:
+        raise InputError(f"{artifact.id} ({artifact.record.maker}) graded no samples. Rejection sets, unions and evals do.")
+    key = artifact.record.facts["key"]
+    most = int(verdicts["draw"].max()) + 1  # type: ignore[arg-type]
+    if k is not None and k > most:
+        raise InputError(f"--k {k}: no source of {artifact.id} has more than {most} draws.")
+    k = k or most
+    to = 2 * k if to is None else to
+    if to <= k:
+        raise InputError(f"--predict {to} must be above the {k} draws that it is predicted from.")
+    accepted = pl.col("right_answer") & ~pl.col("bad_equation") & is_whole()
+    drawn = verdicts.filter(pl.col("draw") < k).with_columns(path=pl.when(accepted).then(PATHS[key]))
+    outlooks = []
+    for (source,), found in drawn.group_by("source", maintain_order=True):
+        questions = found.group_by("question_id", maintain_order=True).agg(
+            draws=pl.len(), right=pl.col("right_answer").mean(), paths=pl.col("path").drop_nulls()
+        )
+        band = (pl.col("right") * BANDS).floor().clip(0, BANDS - 1).cast(pl.Int32)
+        outlooks.append(_outlook(str(source), None, questions, to))
+        for (number,), part in questions.sort(band, maintain_order=True).group_by(band, maintain_order=True):
+            low = int(str(number)) / BANDS
+            outlooks.append(_outlook(str(source), (low, low + 1 / BANDS), part, to))
+    return Advice(artifact.id, key, to, outlooks)
+
+
+def _outlook(source: str, band: tuple[float, float] | None, questions: pl.DataFrame, to: int) -> Outlook:
+    counts = [(draws, _counted(paths)) for draws, paths in questions.select("draws", "paths").iter_rows()]
+    unsolved = questions.filter(pl.col("right") == 0).height
+    return Outlook(source, band, max(draws for draws, _ in counts), unsolved, unseen(counts, to))
+
+
+def _counted(paths: list[str]) -> Mapping[str, int]:
+    return {path: paths.count(path) for path in dict.fromkeys(paths)}
+
+
+# -- for people ---------------------------------------------------------------------------------------------------------
+
+
+def report(found: Advice) -> str:
+    """Return the advice as text: a sentence for each source, the best first, then the table by difficulty."""
+    whole = [one for one in found.outlooks if one.band is None]
+    whole.sort(key=lambda one: -(one.expected.new or 0) / one.expected.questions)
+    lines = [f"{found.id}: from so many draws of each question to {found.to} ({found.key} key)"]
+    for one in whole:
+        e = one.expected
+        if e.new is None or e.low is None or e.high is None:
+            lines.append(f"  {one.source}: I do not know: {e.why}.")
+            continue
+        each, low, high = (value / e.questions for value in (e.new, e.low, e.high))
+        lines.append(
+            f"  {_more(found.to - one.draws)} from {one.source}: about {each:.2f} new paths a question ({low:.2f} to {high:.2f}), "
+            f"{e.new:,.0f} in all"
+        )
+    rows = [
+        [
+            one.source,
+            "all" if one.band is None else f"{one.band[0]:.0%} to {one.band[1]:.0%}",
+            one.expected.questions,
+            one.unsolved,
+            one.draws,
+            one.expected.seen,
+            "-" if one.expected.new is None else f"{one.expected.new:,.0f}",
+            one.expected.why
+            if one.expected.low is None or one.expected.high is None
+            else f"{one.expected.low:,.0f} to {one.expected.high:,.0f}",
+            f"{one.expected.at_least:,.0f}",
+        ]
+        for one in found.outlooks
+    ]
+    columns = ["source", "right", "questions", "unsolved", "draws", "paths seen", "new", "95 % interval", "unseen at least"]
+    return "\n".join(lines) + "\n\n" + table(columns, rows)
+
+
+def _more(draws: int) -> str:
+    return f"{draws:,} more draw{'s' if draws != 1 else ''}"
