@@ -1,8 +1,9 @@
 """Whether two answers are equal as mathematics: math-verify and sympy, in processes that may die.
 
 An expression may take sympy for ever, or all memory, so each pair is decided in a worker with a limit of processor time and of
-memory, which can start nothing, write nothing and reach no network. A worker that dies of anything else is replaced and its pair asked again; a pair that ends at its limit twice is not
-decided (None): never right, never wrong.
+memory. sympy's parser evaluates the number tokens that it finds, so an audit hook refuses what no comparison needs: starting
+programs, writing files, the network. That is a guard and no sandbox. A worker that dies of anything else is replaced and its pair
+asked again; a pair that ends at its limit twice is not decided (None): never right, never wrong.
 """
 
 import contextlib
