@@ -169,6 +169,12 @@ def measure(n: int, seed: int, seconds: int) -> dict[str, Any]:
         except Exception as error:
             failures.append(f"{type(error).__name__}: {error}"[:200])
         first = first or resident_mb()
+        print(
+            f"{at + len(batch):,} of {n:,} pairs, {time.monotonic() - started:.0f} s: {len(failures)} exceptions, "
+            f"{said['undecided']:,} undecided, {children()} processes, {resident_mb() - first:+.1f} MB",
+            file=sys.stderr,
+            flush=True,
+        )
     return {
         "pairs": n,
         "seconds": round(time.monotonic() - started, 1),

@@ -66,8 +66,8 @@ _SPACED = re.compile(r"(?<=[$€£])\d{1,3}(?: \d{3})+(?!\d)")
 _REMARK = re.compile(r"\((?=[^()]*[A-Za-z]{2})[^()\d=+*/^\0]*\)")  # 80 (Richie) + 60 (Mark)
 _BULLET = re.compile(r"^[ \t]*(?:[-*•+]|\d+[.)])[ \t]+", re.MULTILINE)
 _TOKEN = re.compile(
-    r"(?P<number>(?:\d+(?:,\d{3})+(?![\d])|\d+)(?:\.\d+)?|\.\d+)|(?P<word>[^\W\d_]+(?:['’-][^\W\d_]+)*)|(?P<sign>\*\*|[-+*/^=()%])|(?P<space>[ \t_{}]+)|(?P<other>.)",
-    re.DOTALL,
+    r"[ \t_{}]*(?:(?P<word>[^\W\d_]+(?:['’-][^\W\d_]+)*)|(?P<number>(?:\d+(?:,\d{3})+(?![\d])|\d+)(?:\.\d+)?|\.\d+)"
+    r"|(?P<sign>\*\*|[-+*/^=()%])|(?P<other>[^ \t_{}]))"
 )
 _SAID = {
     "plus": "+",
@@ -125,7 +125,7 @@ class _Line:
     def __init__(self, line: str) -> None:
         self.equations: list[str] = []
         self.shown = self.missed = 0
-        self.tokens = [(m.lastgroup or "", m[0], m.start()) for m in _TOKEN.finditer(line) if m.lastgroup != "space"]
+        self.tokens = [(kind, m[kind], m.start(kind)) for m in _TOKEN.finditer(line) if (kind := m.lastgroup)]
         self.chain: list[str] = []
         self.restart()
         self.calculates = False  # whether the clause so far has digits with an operator: a result of it would be shown
