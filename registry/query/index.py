@@ -1,14 +1,14 @@
 """`registry.duckdb`: a cache over the artifact.json files, so that SQL can ask about all artifacts at once.
 
 Nothing is registered here: an opener compares the artifacts on disk with those inside and brings a copy up to date.
-Tables: artifacts, inputs, drops_by_reason, scores, and what the paper published (registry/query/published.py). Views: "name@v" (rows), "name@v/verdicts", "name@v/drops",
-"name@v/loss", "name" (the highest built version), path_stats, and checkers: the samples that somebody else judges otherwise
+Tables: artifacts, params, facts, inputs, drops_by_reason, scores, and what the paper published (registry/query/published.py). Views: "name@v" (rows), "name@v/verdicts", "name@v/drops",
+"name@v/loss", "name" (the highest built version), path_stats, settings (the user's models as the published ones are told apart), and checkers: the samples that somebody else judges otherwise
 (the data's own label, or a simpler mode). Deleting the file loses nothing.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -25,7 +25,7 @@ from registry.store.record import Stored
 from registry.store.store import Store
 from registry.tables import columns_of, definition, parquet, select, wide
 
-LAYOUT = 9  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 10  # raised when the tables or views below change; an older file is made anew
 LOCK_SECONDS = 20.0
 OVER_ALL = {  # a table of each artifact, and the view over all of them: the table has their names and versions before its own
     "path_stats": "path_stats as {}",
@@ -35,7 +35,10 @@ OVER_ALL = {  # a table of each artifact, and the view over all of them: the tab
 TAKEN = (
     "artifacts",
     "inputs",
+    "params",
+    "facts",
     "scores",
+    "settings",
     "checkers",
 )  # the tables and views an artifact could be called like; there is always "scores@1"
 
@@ -154,13 +157,14 @@ def _update(
             connection.register("_published", frame.to_arrow())
             connection.execute(f"create table {name} as from _published")
             connection.unregister("_published")
+        connection.execute((resources.files("registry.query") / "settings.sql").read_text())
         connection.execute("insert into _about values (?, ?)", [_layout(), str(store.artifacts)])
     gone = [id for id, stamp in (known or {}).items() if stamps.get(id) != stamp]
     new = [id for id, stamp in stamps.items() if (known or {}).get(id) != stamp]
     # A damaged artifact has rows but no stamp: it is new to every opener, and written anew.
     listed = {ArtifactId(*row) for row in connection.execute("select name, version from artifacts").fetchall()}
     for id in {*gone, *listed.intersection(new)}:
-        for table in ("artifacts", "_stamps", "inputs", "drops_by_reason", "scores"):
+        for table in ("artifacts", "_stamps", "params", "facts", "inputs", "drops_by_reason", "scores"):
             connection.execute(f"delete from {table} where name = ? and version = ?", list(id))
         for suffix in ("", "/verdicts", "/drops", "/loss"):
             connection.execute(f"drop view if exists {_name(str(id) + suffix)}")
@@ -192,6 +196,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
             )
             for m in records
         ],
+        "params": [(m.name, m.version, param, text) for m in records for param, text in _texts(m.params)],
+        "facts": [(m.name, m.version, fact, text) for m in records for fact, text in _texts(m.facts)],
         "inputs": [
             (m.name, m.version, position, given.id, given.content) for m in records for position, given in enumerate(m.inputs)
         ],
@@ -213,6 +219,13 @@ def _insert(connection: duckdb.DuckDBPyConnection, store: Store, new: list[Artif
             connection.execute(f"create or replace view {_name(str(id) + suffix)} as {query}")
         if stored.record.rows_are == "SCORES" and (scores := select(stored, "rows")):
             connection.execute(f"insert into scores select ?, ?, * from ({scores})", list(id))
+
+
+def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield those that are one word or number, as texts."""
+    for name, value in values.items():
+        if isinstance(value, bool | int | float | str):
+            yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _columns(stored: Stored, table: str) -> str:

@@ -12,5 +12,7 @@ create table artifacts (
   bytes bigint,
   built_at timestamp
 );
+create table params (name varchar, version integer, param varchar, value varchar);
+create table facts (name varchar, version integer, fact varchar, value varchar);
 create table inputs (name varchar, version integer, position integer, input varchar, input_content varchar);
 create table drops_by_reason (name varchar, version integer, reason varchar, rows bigint);

@@ -232,3 +232,28 @@ def advise(
 
     found = advice(Place(catalog, home).registry().load(name), k, predict)
     print_json(found.as_dict()) if json else print(report(found))
+
+
+@app.command()
+def plot(
+    figure: Annotated[str | None, typer.Argument(metavar="[FIGURE]", help="Without it, the figures are listed.")] = None,
+    names: SomeNames = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="A .svg, .png or .pdf; default: FIGURE.svg.")
+    ] = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+) -> None:
+    """Draw a figure of the paper with one's own points, or of one's own data; print the name of the file.
+
+    The published points are drawn beside those of NAME.... The caption says what is shown, and of how many.
+    """
+    from rft.reports.figures.catalogue import FIGURES, draw
+
+    if figure is None:
+        print_table(["figure", "shows", "NAME..."], [(name, one.about, one.of) for name, one in FIGURES.items()])
+        return
+    registry = Place(catalog, home).registry()
+    file = out or Path(f"{figure}.svg")
+    draw(figure, registry, registry.select(names) if names else []).save(file)
+    print(file)

@@ -51,7 +51,8 @@ def laws(registry: Registry, ids: Sequence[ArtifactId] = ()) -> Laws:
     return Laws([*_against_loss(), *_against_size(), *_against_share(), *_against_k(), *_against_paths(), *own], missing)
 
 
-def _scores(setting: str, **where: Any) -> pl.DataFrame:
+def scores(setting: str, **where: Any) -> pl.DataFrame:
+    """Return the published greedy scores of a setting, `value` in percent."""
     frame = published()["published_scores"].filter((pl.col("setting") == setting) & (pl.col("metric") == "maj1@1"))
     for column, value in where.items():
         frame = frame.filter(pl.col(column) == value)
@@ -64,12 +65,12 @@ def _line(frame: pl.DataFrame, x: str = "x") -> Line:
 
 def _against_loss() -> Iterable[Law]:
     """Figures 1 and 2: the dotted lines are least squares over SFT (GPT-3 and GPT-4 among them) and ICL."""
-    sft = _scores("sft", share=1.0)
+    sft = scores("sft", share=1.0)
     yield Law("published", "sft", "loss", _line(sft, "loss"), "with GPT-3 and GPT-4, as Figure 2 has it")
     yield Law("published", "sft, LLaMA", "loss", _line(sft.filter(pl.col("base").str.starts_with("llama")), "loss"))
-    yield Law("published", "icl", "loss", _line(_scores("icl"), "loss"))
+    yield Law("published", "icl", "loss", _line(scores("icl"), "loss"))
     for setting in RFT_SETTINGS:
-        found = _scores(setting) if setting != "rft" else _scores("rft", k=100)
+        found = scores(setting) if setting != "rft" else scores("rft", k=100)
         yield Law("published", setting if setting != "rft" else "rft, k = 100", "loss", _line(found, "loss"))
 
 
@@ -77,7 +78,7 @@ def _against_size() -> Iterable[Law]:
     """The same scores against what else could predict them: the paper's first claim is that loss does it better."""
     costs = published()["published_costs"].filter((pl.col("what") == "pre-training") & (pl.col("unit") == "FLOPs"))
     flops = costs.select("base", "parameters", flops="value")
-    for setting, found in (("sft, LLaMA", _scores("sft", share=1.0)), ("icl", _scores("icl"))):
+    for setting, found in (("sft, LLaMA", scores("sft", share=1.0)), ("icl", scores("icl"))):
         found = found.join(flops, on="base", how="inner", maintain_order="left")
         for column, words in (("parameters", "log10 parameters"), ("flops", "log10 pre-training FLOPs")):
             yield Law("published", setting, words, _line(found.with_columns(x=pl.col(column).log10())))
@@ -85,9 +86,9 @@ def _against_size() -> Iterable[Law]:
 
 def _against_share() -> Iterable[Law]:
     """Section 3.2: accuracy per doubling of the human data, the better of the two numbers of epochs."""
-    best = _scores("sft").filter(pl.col("share").is_in(SHARES) & (pl.col("mark") == "P"))
+    best = scores("sft").filter(pl.col("share").is_in(SHARES) & (pl.col("mark") == "P"))
     best = best.group_by("base", "share", maintain_order=True).agg(pl.col("value").max(), pl.col("loss").first())
-    icl = dict(_scores("icl").select("base", "value").iter_rows())
+    icl = dict(scores("icl").select("base", "value").iter_rows())
     for (base,), found in best.sort("loss", "share", descending=[True, False]).group_by("base", maintain_order=True):
         line = _line(found.with_columns(x=pl.col("share").log(2)))
         passes = min(
@@ -116,8 +117,8 @@ def _against_paths() -> Iterable[Law]:
 
 
 def _gains() -> Iterable[tuple[str, pl.DataFrame]]:
-    sft = dict(_scores("sft", share=1.0, mark="P").select("base", "value").iter_rows())
-    for (base,), found in _scores("rft").group_by("base", maintain_order=True):
+    sft = dict(scores("sft", share=1.0, mark="P").select("base", "value").iter_rows())
+    for (base,), found in scores("rft").group_by("base", maintain_order=True):
         if found.height >= FEWEST:
             yield str(base), found.with_columns(value=pl.col("value") - sft[str(base)])
 
