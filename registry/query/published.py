@@ -13,7 +13,7 @@ import yaml
 SCORES = {
     "base": pl.String,  # as catalog.yaml calls it
     "loss": pl.Float64,  # of its pre-training, in nats per token
-    "setting": pl.String,  # icl, sft, rft, rft-no-dedup, rft-u13b, rft-u33b
+    "setting": pl.String,  # icl, sft, rft, rft-no-dedup, rft-u13b, rft-u33b; of Table 3 also fcs+pcs, core, aligned
     "metric": pl.String,
     "value": pl.Float64,  # a share, as `scores` has it: 0.359
     "share": pl.Float64,  # of the human data
@@ -26,7 +26,7 @@ SCORES = {
 }
 PATHS = {
     "base": pl.String,
-    "statistic": pl.String,  # correct, or distinct paths: means per question
+    "statistic": pl.String,  # correct, or distinct paths: means per question; or the share of a union that one model alone found
     "k": pl.Int64,
     "temperature": pl.Float64,
     "value": pl.Float64,
@@ -50,7 +50,7 @@ def published() -> dict[str, pl.DataFrame]:
     data = _data()
     bases = data["bases"]
     scores = [
-        line | {"base": base, "value": round(value / 100, 4), "loss": bases[base]["loss"]}
+        line | {"base": base, "value": round(value / 100, 4), "loss": bases[base].get("loss")}
         for line in data["scores"]
         for base, value in _values(line)
     ]

@@ -25,7 +25,7 @@ with recursive
     select
       above.data,
       count(distinct above.id) filter (things.kind = 'model') as writers,
-      max(try_cast(told.value as bigint)) filter (told.param = 'k' and things.rows_are = 'SAMPLES') as k,
+      sum(try_cast(told.value as bigint)) filter (told.param = 'k' and things.rows_are = 'SAMPLES') as k,
       product(1.0 / try_cast(told.value as double)) filter (told.param = 'denominator' and part.value = 'in') as share
     from above
     left join things using (id)

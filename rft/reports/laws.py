@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from eval.fits.lines import FEWEST, Line, fit
+from eval.fits.lines import FEWEST, Difference, Line, apart, fit, resampled, slopes_apart
 from registry.names import ArtifactId
 from registry.query.api import Registry
 from registry.query.published import published
@@ -39,21 +40,35 @@ class Laws:
     """All that `rft laws` prints. `missing`: sentences that say why a line could not be fitted."""
 
     laws: list[Law]
+    claims: list["Claim"]
     missing: list[str]
 
     def as_dict(self) -> dict[str, Any]:
-        return {"laws": [law.as_dict() for law in self.laws], "missing": self.missing}
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that the paper says of its lines, the number that it rests on with a 95 % interval, and whether that bears it out."""
+
+    claim: str
+    number: str
+    found: Difference
+    holds: bool
 
 
 def laws(registry: Registry, ids: Sequence[ArtifactId] = ()) -> Laws:
     """Return the lines through the published scores and, of the models `ids`, through the user's own."""
     own, missing = _own(registry, ids)
-    return Laws([*_against_loss(), *_against_size(), *_against_share(), *_against_k(), *_against_paths(), *own], missing)
+    of_paper = [*_against_loss(), *_against_size(), *_against_share(), *_against_k(), *_against_paths(), *_against_strength()]
+    return Laws([*of_paper, *own], list(_claims(of_paper)), missing)
 
 
 def scores(setting: str, **where: Any) -> pl.DataFrame:
-    """Return the published greedy scores of a setting, `value` in percent."""
-    frame = published()["published_scores"].filter((pl.col("setting") == setting) & (pl.col("metric") == "maj1@1"))
+    """Return the published greedy scores of a setting, `value` in percent, without the baselines that the paper compares with."""
+    frame = published()["published_scores"].filter(
+        (pl.col("setting") == setting) & (pl.col("metric") == "maj1@1") & (pl.col("source") != "Table 3")
+    )
     for column, value in where.items():
         frame = frame.filter(pl.col(column) == value)
     return frame.with_columns(value=pl.col("value") * 100)
@@ -116,6 +131,37 @@ def _against_paths() -> Iterable[Law]:
         yield Law("published", base, "distinct paths per question: gain over sft", _line(joined))
 
 
+def _against_strength() -> Iterable[Law]:
+    """Section 3.3: what RFT gains over SFT against the loss of the base: better models gain less."""
+    sft = dict(scores("sft", share=1.0, mark="P").select("base", "value").iter_rows())
+    for setting in RFT_SETTINGS[1:]:
+        found = scores(setting)
+        gain = found.with_columns(value=pl.col("value") - pl.col("base").replace_strict(sft, return_dtype=pl.Float64))
+        yield Law("published", setting, "loss: gain over sft", _line(gain, "loss"))
+
+
+def _claims(laws: Iterable[Law]) -> Iterable[Claim]:
+    """Yield what the paper says of its lines; a claim holds if the whole interval lies on its side of zero."""
+    line = {(law.who, law.against): law.line for law in laws}
+    settings = {name: dict(scores(name, **({"share": 1.0, "mark": "P"} if name == "sft" else {})).select("base", "value").iter_rows())
+                for name in ("icl", "sft", "rft-u13b")}  # fmt: skip
+    for more, less in (("rft-u13b", "sft"), ("sft", "icl")):
+        both = [base for base in settings[more] if base in settings[less]]
+        found = apart([settings[more][base] for base in both], [settings[less][base] for base in both])
+        yield Claim(f"{more} lies above {less}", f"points, mean of {len(both)} bases", found, found.low > 0)
+    for flat, steep in (("rft-u13b", "sft, LLaMA"), ("sft, LLaMA", "icl")):
+        found = slopes_apart(line[flat, "loss"], line[steep, "loss"])
+        yield Claim(f"{flat} depends less on loss than {steep}", "points per unit of loss", found, found.low > 0)
+    for setting in RFT_SETTINGS[1:]:
+        gain = line[setting, "loss: gain over sft"]
+        yield Claim(
+            f"better models gain less from {setting}",
+            "points of gain per unit of loss",
+            Difference(gain.slope, gain.low, gain.high),
+            gain.low > 0,
+        )
+
+
 def _gains() -> Iterable[tuple[str, pl.DataFrame]]:
     sft = dict(scores("sft", share=1.0, mark="P").select("base", "value").iter_rows())
     for (base,), found in scores("rft").group_by("base", maintain_order=True):
@@ -125,16 +171,16 @@ def _gains() -> Iterable[tuple[str, pl.DataFrame]]:
 
 def _own(registry: Registry, ids: Sequence[ArtifactId]) -> tuple[list[Law], list[str]]:
     """Return the lines of accuracy against loss through the user's models, one for each kind of training set and questions."""
-    groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    groups: dict[tuple[str, str], list[tuple[float, np.ndarray]]] = {}
     missing = []
     for row in scaling(registry, ids):
-        if row.maj1 is None or row.questions is None:
+        if row.right is None or row.questions is None:
             missing.append(f"{row.models[0]} has no score: a line of an eval gsm8k over samples of it would make one.")
         elif row.loss is None:
             missing.append(f"{row.models[0]} has no pre-training loss: `loss` in the line of its base says it.")
         else:
             how = "sft" if row.paths is None or row.paths <= 1 else "rft"
-            groups.setdefault((how, row.questions), []).append((row.loss, row.maj1 * 100))
+            groups.setdefault((how, row.questions), []).append((row.loss, row.right))
     found = []
     for (how, questions), points in groups.items():
         if len({loss for loss, _ in points}) < FEWEST:
@@ -142,7 +188,8 @@ def _own(registry: Registry, ids: Sequence[ArtifactId]) -> tuple[list[Law], list
                 f"{how} on {questions}: {len(points)} points with {len({x for x, _ in points})} losses; a line takes {FEWEST}."
             )
         else:
-            found.append(Law("yours", how, "loss", fit(*zip(*points, strict=True)), f"on {questions}"))
+            line = resampled(*zip(*points, strict=True))
+            found.append(Law("yours", how, "loss", line, f"on {questions}; interval from questions and seeds"))
     return found, missing
 
 
@@ -172,4 +219,9 @@ def report(found: Laws) -> str:
         columns = ["points", "of", "n", "accuracy", "slope, 95 %", "r", "R2", "left out", "x", ""]
         shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
         parts.append(f"accuracy against {against}\n" + table(columns[:shown], [row[:shown] for row in rows], longest=70))
+    claims = [
+        [claim.claim, f"{claim.found.value:.1f}", f"{claim.found.low:.1f} to {claim.found.high:.1f}", claim.number, claim.holds]
+        for claim in found.claims
+    ]
+    parts.append("what the paper says of them\n" + table(["claim", "by", "95 % interval", "", "holds"], claims))
     return "\n\n".join([*parts, *found.missing])

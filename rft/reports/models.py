@@ -5,7 +5,7 @@ mini-sft   1.042  mini-train        2,048                1.00    71.2%   68.4% t
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,10 @@ class Row:
     low: float | None
     high: float | None
     each: tuple[float, ...]
+    right: np.ndarray | None = field(repr=False, compare=False)  # whether each answer is, models by questions
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "right"}
 
 
 def scaling(registry: Registry, ids: Iterable[ArtifactId]) -> list[Row]:
@@ -123,6 +124,7 @@ def _row(registry: Registry, models: list[Record], asked: Asked, right: dict[str
         low=low,
         high=high,
         each=tuple(float(one.mean()) for one in scored),
+        right=np.array(scored) if scored else None,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.fits.lines import fit
+from eval.fits.lines import apart, fit, resampled, slopes_apart
 from registry.errors import InputError
 
 NUMBERS = st.floats(-100, 100).map(lambda x: round(x, 3))
@@ -50,3 +50,27 @@ def test_the_interval_of_a_slope_holds_the_true_one_as_often_as_it_says() -> Non
 def test_what_no_line_goes_through_is_refused(x: Any, y: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         fit(x, y)
+
+
+def test_a_slope_from_resampled_answers_covers_the_true_one_as_often_as_it_says() -> None:
+    dice = np.random.default_rng(1)
+    loss, inside = [0.5, 0.7, 0.9, 1.2], 0
+    for _ in range(200):
+        hard = dice.normal(0, 0.2, 300)  # the same questions are hard for all models
+        right = [(dice.random((2, 300)) < np.clip(1.1 - 0.6 * x + hard, 0, 1)).astype(float) for x in loss]
+        truth = np.polyfit(loss, [100 * np.clip(1.1 - 0.6 * x + dice.normal(0, 0.2, 100_000), 0, 1).mean() for x in loss], 1)[0]
+        found = resampled(loss, right)
+        inside += found.low <= truth <= found.high
+    assert 180 <= inside <= 200
+
+
+def test_differences_have_intervals() -> None:
+    found = apart([3, 5, 7], [1, 2, 3])
+    assert found.value == 3
+    assert (found.low, found.high) == pytest.approx((3 - 2.4841, 3 + 2.4841), abs=1e-3)
+    with pytest.raises(InputError, match="2 pairs are too few"):
+        apart([1, 2], [1, 2])
+    steep, flat = fit([0, 1, 2, 3], [0, 2.1, 3.9, 6]), fit([0, 1, 2, 3], [0, 1.1, 1.9, 3])
+    slopes = slopes_apart(steep, flat)
+    assert slopes.value == pytest.approx(steep.slope - flat.slope)
+    assert 0 < slopes.low < slopes.value < slopes.high

@@ -88,5 +88,22 @@ def test_the_command_prints_every_line_and_what_it_covers(tmp_path: Path) -> Non
 
 
 def test_models_without_a_score_are_named(tmp_path: Path) -> None:
-    found = Laws([], ["m@1 has no score"])
-    assert report(found) == "m@1 has no score"
+    found = Laws([], [], ["m@1 has no score"])
+    assert report(found).endswith("m@1 has no score")
+
+
+def test_what_the_paper_says_of_its_lines_is_borne_out_by_intervals(found: Laws) -> None:
+    assert {claim.claim: claim.holds for claim in found.claims} == {
+        "rft-u13b lies above sft": True,
+        "sft lies above icl": True,
+        "rft-u13b depends less on loss than sft, LLaMA": True,
+        "sft, LLaMA depends less on loss than icl": True,
+        "better models gain less from rft-u13b": True,
+        "better models gain less from rft-u33b": True,
+    }
+    for claim in found.claims:
+        assert claim.found.low < claim.found.value < claim.found.high
+    (above,) = [claim.found.value for claim in found.claims if claim.claim == "rft-u13b lies above sft"]
+    assert above == pytest.approx(
+        (49.3 + 50.3 + 52.1 + 55.4 + 56.5 + 59.0 + 62.3 - 35.9 - 41.6 - 43.0 - 50.0 - 54.6 - 59.3 - 63.2) / 7
+    )
