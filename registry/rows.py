@@ -242,7 +242,7 @@ PAGE = """# Tables and their columns
 What each kind of row holds, as `python -m registry.rows` prints it. "No content": stored, but two artifacts that differ only there are the same. In SQL,
 `"name@1"` has the rows (QUESTIONS, SAMPLES, TRAINING, TEXT or SCORES, as `rft show` says), `"name@1/verdicts"` VERDICTS, `"name@1/drops"` DROPS,
 `"name@1/loss"` LOSS; the tables `path_stats` and `scores` have the name and version of the artifact before PATH_STATS and SCORES, the view
-`checkers` before VERDICTS.
+`checkers` before VERDICTS. The view `settings` has the scores of the models that are artifacts, in the terms of `published_scores`.
 """
 
 

@@ -16,6 +16,8 @@ from registry.errors import InputError
 from registry.maker import Options
 from registry.names import parse_id
 from rft.removal import garbage
+from rft.reports.figures.catalogue import draw
+from rft.reports.figures.scores import points
 from rft.reports.models import scaling
 from tests.openai_server import Body, reply, serving
 from tests.tiny_models import tiny_model, tiny_tokenizer
@@ -73,6 +75,24 @@ def test_the_loop_closes_and_gives_the_same_again(loop: Workspace) -> None:
     lineage = rft("lineage", "score-rft", cwd=loop.folder).stdout
     for word in ("greedy-rft@1  samples", "rft@1  sft", "set@1  rejection", "drawn@1  samples", "tiny@1  local"):
         assert word in lineage
+
+    told = loop.registry.sql(
+        "select name, base, setting, data, k, share, seed, loss, dataset, n from settings where metric = 'maj1@1' order by name"
+    )
+    assert told.rows() == [
+        ("rft", "tiny", "rft", "set@1", 4, 1.0, 0, 5.5, "six@1", 6),
+        ("sft", "tiny", "sft", "six@1", None, 1.0, 0, 5.5, "six@1", 6),
+        ("sft-again", "tiny", "sft", "six@1", None, 1.0, 1, 5.5, "six@1", 6),
+    ]
+    of_two_seeds = [point for point in points(loop.registry, []) if point.setting == "sft"]
+    assert [(point.base, point.seeds) for point in of_two_seeds] == [("tiny", 2)]
+    shown = draw("curves", loop.registry)
+    labels = [str(line.get_label()) for line in shown.figure.axes[0].lines]
+    assert [label for label in labels if not label.startswith("_")] == [
+        "rft@1",
+        "sft@1",
+        "sft-again@1",
+    ]
 
     rows = scaling(loop.registry, sorted(loop.store.stamps()))
     assert [row.models for row in rows] == [("rft@1",), ("sft@1", "sft-again@1"), ("tiny@1",)]

@@ -136,8 +136,8 @@ def sql(
 ) -> None:
     """Ask all artifacts a question in SQL. Reads artifacts, and nothing else; writes nothing.
 
-    Tables: artifacts, inputs, drops_by_reason, path_stats, scores; published_scores, published_paths, published_costs (the paper's). Views: "name@1" (rows), "name@1/verdicts",
-    "name@1/drops", "name" (highest version), and checkers: the samples that the data's own label or a simpler mode judges otherwise.
+    Tables: artifacts, params, facts, inputs, drops_by_reason, path_stats, scores; published_scores, published_paths, published_costs (the paper's). Views: "name@1" (rows),
+    "name@1/verdicts", "name@1/drops", "name" (highest version), settings: the scores of models with base, k, share and loss; and checkers: the samples that the data's own label or a simpler mode judges otherwise.
     """
     frame = Place(catalog, home).registry().sql(query)
     if json:
