@@ -55,6 +55,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.publishing
 	$(BIN)/python -m benchmarks.mathematics
+	$(BIN)/python -m benchmarks.unseen
 
 bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup --check
@@ -65,6 +66,7 @@ bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.training --check
 	$(BIN)/python -m benchmarks.publishing --check
 	$(BIN)/python -m benchmarks.mathematics --check
+	$(BIN)/python -m benchmarks.unseen --questions 300 --check
 
 clean:
 	rm -rf $(VENV) $(VLLM) .rft .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -14,6 +14,7 @@ from registry.query.api import Artifact
 from registry.tables import read
 from registry.text import table
 
+STOPS = (1, 2, 4, 8, 16)  # distinct paths of a question at which its draws could have ended
 BANDS = 5  # of the share of right answers: up to 20 %, 40 %, ...
 
 
@@ -33,13 +34,37 @@ class Outlook:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """What a source's draws would have been, had those of each question ended with its path number `paths`: how many, and with how many paths."""
+
+    source: str
+    paths: int
+    draws: int
+    of_draws: int
+    kept: int
+    of_paths: int
+
+
+@dataclass(frozen=True)
+class Unsolved:
+    """Questions without a right answer of a source (null: of any), and how many of them the other sources solve."""
+
+    source: str | None
+    questions: int
+    by_others: int
+
+
+@dataclass(frozen=True)
 class Advice:
-    """All that `rft advise` prints: an outlook for each source, then for each band of its questions."""
+    """All that `rft advise` prints: an outlook for each source and then for each band of its questions, what earlier stops would have
+    saved, and who leaves which questions unsolved."""
 
     id: str
     key: str
     to: int
     outlooks: list[Outlook]
+    stops: list[Stop]
+    unsolved: list[Unsolved]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,7 +99,39 @@ def advise(artifact: Artifact, k: int | None = None, to: int | None = None) -> A
         for (number,), part in questions.sort(band, maintain_order=True).group_by(band, maintain_order=True):
             low = int(str(number)) / BANDS
             outlooks.append(_outlook(str(source), (low, low + 1 / BANDS), part, to))
-    return Advice(artifact.id, key, to, outlooks)
+    return Advice(artifact.id, key, to, outlooks, _stops(drawn), _unsolved(drawn))
+
+
+def _stops(drawn: pl.DataFrame) -> list[Stop]:
+    """Return what fewer draws would have given; only stops that save some of them."""
+    asked = drawn.group_by("source", "question_id", maintain_order=True).agg(draws=pl.len())
+    firsts = drawn.drop_nulls("path").group_by("source", "question_id", "path").agg(pl.col("draw").min())
+    nth = firsts.sort("draw").with_columns(place=pl.col("draw").cum_count().over("source", "question_id"))
+    found = []
+    for paths in STOPS:
+        ends = nth.filter(pl.col("place") == paths).select("source", "question_id", end=pl.col("draw") + 1)
+        made = asked.join(ends, on=["source", "question_id"], how="left").with_columns(pl.min_horizontal("end", "draws"))
+        kept = nth.group_by("source").agg(kept=(pl.col("place") <= paths).sum(), of_paths=pl.len())
+        sums = made.group_by("source", maintain_order=True).agg(
+            pl.col("end").fill_null(pl.col("draws")).sum(), pl.col("draws").sum()
+        )
+        for source, draws, of, held, all_ in sums.join(kept, on="source", how="inner", maintain_order="left").iter_rows():
+            if draws < of:
+                found.append(Stop(source, paths, draws, of, held, all_))
+    return sorted(found, key=lambda stop: (stop.source, stop.paths))
+
+
+def _unsolved(drawn: pl.DataFrame) -> list[Unsolved]:
+    solved = drawn.group_by("question_id", "source", maintain_order=True).agg(solved=pl.col("right_answer").any())
+    any_ = solved.group_by("question_id").agg(pl.col("solved").any())
+    found = [Unsolved(None, any_.height - int(any_["solved"].sum()), 0)]
+    sources = solved["source"].unique(maintain_order=True).to_list()
+    if len(sources) > 1:
+        by_any = solved.join(any_, on="question_id", suffix="_by_any").filter(~pl.col("solved"))
+        for source in sources:
+            here = by_any.filter(pl.col("source") == source)
+            found.append(Unsolved(source, here.height, int(here["solved_by_any"].sum())))
+    return found
 
 
 def _outlook(source: str, band: tuple[float, float] | None, questions: pl.DataFrame, to: int) -> Outlook:
@@ -122,7 +179,24 @@ def report(found: Advice) -> str:
         for one in found.outlooks
     ]
     columns = ["source", "right", "questions", "unsolved", "draws", "paths seen", "new", "95 % interval", "unseen at least"]
-    return "\n".join(lines) + "\n\n" + table(columns, rows)
+    parts = ["\n".join(lines), table(columns, rows)]
+    if found.stops:
+        saved = [
+            [
+                stop.source,
+                stop.paths,
+                stop.draws,
+                f"{stop.draws / stop.of_draws:.1%}",
+                stop.kept,
+                f"{stop.kept / stop.of_paths:.1%}",
+            ]
+            for stop in found.stops
+        ]
+        stops = table(["source", "paths", "draws", "of all", "paths kept", "of all"], saved)
+        parts.append(f"had the draws of a question ended with so many distinct paths\n{stops}")
+    unsolved = [[one.source or "all together", one.questions, one.by_others] for one in found.unsolved]
+    parts.append("questions without a right answer, by source\n" + table(["source", "unsolved", "solved by others"], unsolved))
+    return "\n\n".join(parts)
 
 
 def _more(draws: int) -> str:

@@ -71,3 +71,43 @@ def test_the_command_prints_advice_or_that_it_does_not_know(drawn: Workspace) ->
     assert "I do not know: 40 draws are 5 times" in rft("advise", "set", "--predict", "40", cwd=drawn.folder)[0]
     found = json.loads(rft("advise", "set", "--json", cwd=drawn.folder)[0])
     assert found["outlooks"][0]["expected"]["to"] == 16
+
+
+def test_earlier_stops_are_those_that_counting_draw_by_draw_gives(drawn: Workspace) -> None:
+    artifact = drawn.registry.load("set")
+    draws: dict[str, list[str | None]] = {}
+    for row in artifact.sql("from verdicts order by question_id, draw").iter_rows(named=True):
+        right = row["right_answer"] and not row["bad_equation"]
+        draws.setdefault(row["question_id"], []).append(row["path_canonical"] if right else None)
+    stops = advise(artifact).stops
+    assert stops
+    for stop in stops:
+        made = kept = 0
+        for paths in draws.values():
+            seen: set[str] = set()
+            for path in paths:
+                if len(seen) == stop.paths:
+                    break
+                made += 1
+                seen |= {path} if path else set()
+            kept += len(seen)
+        assert (stop.draws, stop.kept) == (made, kept)
+        assert stop.of_draws == sum(map(len, draws.values()))
+
+
+def gold(row: dict[str, str]) -> str:
+    return row["answer"].rpartition("#### ")[2]
+
+
+def test_unsolved_questions_are_told_by_source(workspace: Workspace) -> None:
+    for name, solved in (("a", 2), ("b", 3)):
+        rows = [
+            {"question": row["question"], "completion": f"#### {gold(row) if place in (solved, 0) else 'none'}", "model": name}
+            for place, row in enumerate(SIX)
+        ]
+        workspace.write(f"{name}.jsonl", rows)
+        workspace.add(f"{name}@1: {{builder: samples_file, inputs: [six@1], params: {{path: {name}.jsonl, sha256: ?}}}}")
+    workspace.add("set@1: {builder: rejection, inputs: [six@1, a@1, b@1]}")
+    workspace.build("set@1")
+    found = {one.source: (one.questions, one.by_others) for one in advise(workspace.registry.load("set")).unsolved}
+    assert found == {None: (3, 0), "a@1": (4, 1), "b@1": (4, 1)}
