@@ -1,6 +1,6 @@
 r"""Whether any pair of answers in LaTeX makes the comparison of mode: math fail, hang, grow, or leave a process behind.
 
-    python -m benchmarks.hostile_pairs [--pairs 20000] [--seed 0] [--seconds 1] [--check] [--json]
+    python -m benchmarks.hostile_pairs [--pairs 20000] [--start 0] [--seed 0] [--seconds 1] [--check] [--json]
 
 Pairs from a fuzzer of LaTeX (towers of powers, factorials, nested roots, matrices, sets, sums, unclosed braces, code, odd letters, and
 small changes of one answer) are read and compared by their structure, and the rest by the checker's processes with --seconds of
@@ -150,12 +150,12 @@ def children() -> int:
     return sum(b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in found)
 
 
-def measure(n: int, seed: int, seconds: int) -> dict[str, Any]:
+def measure(n: int, start: int, seed: int, seconds: int) -> dict[str, Any]:
     said: Counter[str] = Counter()
     failures: list[str] = []
     slowest: list[tuple[float, Pair]] = []
     made, first, started = pairs(n, seed), 0.0, time.monotonic()
-    for at in range(0, n, AT_ONCE):
+    for at in range(start, n, AT_ONCE):
         batch = made[at : at + AT_ONCE]
         golds, answers = (pl.Series([pair[side] for pair in batch], dtype=pl.String) for side in (0, 1))
         try:
@@ -176,7 +176,7 @@ def measure(n: int, seed: int, seconds: int) -> dict[str, Any]:
             flush=True,
         )
     return {
-        "pairs": n,
+        "pairs": n - start,
         "seconds": round(time.monotonic() - started, 1),
         "said": dict(sorted(said.items())),
         "failures": failures,
@@ -190,6 +190,7 @@ def measure(n: int, seed: int, seconds: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compare hostile pairs of answers.")
     parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--start", type=int, default=0, help="leave out so many of them, which another run has compared")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=SECONDS, help="of processor time for a pair")
     parser.add_argument(
@@ -199,7 +200,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # where a file of hostile code would be made
-        found = measure(given.pairs, given.seed, given.seconds)
+        found = measure(given.pairs, given.start, given.seed, given.seconds)
     if given.json:
         print(json.dumps(found, indent=1))
     else:
@@ -216,7 +217,7 @@ def main() -> int:
         for failure in found["failures"]:
             print(f"  {failure}")
     sound = not (found["failures"] or found["ran"] or found["processes_left"]) and found["grown_mb"] <= GROWTH
-    sound &= sum(found["said"].values()) == given.pairs
+    sound &= sum(found["said"].values()) == found["pairs"]
     if given.check and not sound:
         print("not as stated: no exception, nothing run, no process left, no growth, an answer for every pair", file=sys.stderr)
         return 1

@@ -94,6 +94,23 @@ def test_what_cannot_be_shown_is_said(demo: Registry, figure: str, names: list[s
         drawn(demo, figure, *names)
 
 
+def test_paths_by_different_keys_are_not_compared(tmp_path: Path) -> None:
+    lines = (ROOT / "catalog.yaml").read_text()
+    words = "  demo-rft-large@1:"
+    file = tmp_path / "catalog.yaml"
+    file.write_text(
+        lines.replace(
+            words,
+            "  demo-paper@1: {builder: rejection, inputs: [demo-train@1, demo-samples-large@1], params: {mode: paper}}\n"
+            + words,
+        )
+    )
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    build(["demo-rft-small", "demo-paper"], catalog.read(file), Store(tmp_path / ".rft"))
+    with pytest.raises(InputError, match="by the canonical key and demo-paper@1 by the paper key"):
+        drawn(open_registry(tmp_path / ".rft"), "paths", "demo-rft-small", "demo-paper")
+
+
 def test_the_command_lists_and_writes(tmp_path: Path) -> None:
     start_project(tmp_path)
     listed, _ = rft("plot", cwd=tmp_path)

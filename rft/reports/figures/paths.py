@@ -24,6 +24,9 @@ BARS = 10  # of the share of right draws
 def against_k(registry: Registry, ids: Sequence[ArtifactId]) -> Drawing:
     """Table 2: distinct paths a question against k, the human's counted, and what twice the draws would give."""
     sets = _graded(registry, ids, "TRAINING") if ids else []
+    if len(keys := {one.record.facts["key"]: one.id for one in sets}) > 1:
+        said = " and ".join(f"{id} by the {key} key" for key, id in keys.items())
+        raise InputError(f"{said}: their numbers of paths cannot be compared. Draw them apart.")
     paper = published()["published_paths"].filter((pl.col("statistic") == "distinct") & (pl.col("temperature") == 0.7))
     made, (axes,) = drawing(
         "Distinct reasoning paths a question, the human's counted, against k, the draws of each question. Grey: the paper's "

@@ -23,7 +23,10 @@ KS = (1, 3, 6, 12, 25, 50, 100)
 
 @dataclass(frozen=True)
 class Point:
-    """A score of the user's models: the mean over those that differ only in their seed, and the interval of the widest of them."""
+    """A score of the user's models: the mean over those that differ only in their seed, and of their intervals.
+
+    `lower`: how many others with the same base, setting, share and k have a lower score; the best is shown.
+    """
 
     base: str
     setting: str
@@ -35,25 +38,26 @@ class Point:
     high: float
     seeds: int
     n: int
+    dataset: str
+    lower: int
 
 
 def points(registry: Registry, ids: Sequence[ArtifactId]) -> list[Point]:
-    """Return the greedy scores (maj1@1, in percent) of the models `ids`, of all models without ids; of several tests, the first."""
-    found = registry.sql("select * from settings where metric = 'maj1@1' and temperature = 0 order by all")
+    """Return the greedy scores (maj1@1, in percent) of the models `ids`, of all models without ids; of several tests, that with most."""
+    query = "select * from settings where metric = 'maj1@1' and temperature = 0 and isfinite(value) order by all"
+    found = registry.sql(query)
     if ids:
-        wanted = {(id.name, id.version) for id in ids}
-        found = found.filter(
-            pl.struct("name", "version").map_elements(lambda row: (row["name"], row["version"]) in wanted, pl.Boolean)
-        )
+        wanted = pl.DataFrame(ids, schema={"name": pl.String, "version": pl.Int32}, orient="row")
+        found = found.join(wanted, on=["name", "version"], how="semi", maintain_order="left")
     if not found.height:
         return []
     found = found.filter(pl.col("dataset") == found["dataset"].mode().sort()[0])
     same = found.group_by("base", "setting", "data", "share", "k", "loss", "epochs", "shots", maintain_order=True).agg(
-        pl.col("value", "low", "high").mean() * 100, seeds=pl.len(), n=pl.col("n").first()
+        pl.col("value", "low", "high").mean() * 100, pl.col("n", "dataset").first(), seeds=pl.len()
     )
-    names = list(Point.__dataclass_fields__)
-    best = same.sort("value", descending=True).unique(["base", "setting", "share", "k"], keep="first", maintain_order=True)
-    return [Point(**row) for row in best.select(names).sort("setting", "base", "share", "k").to_dicts()]
+    point = ["setting", "base", "share", "k"]
+    best = same.sort("value", descending=True).group_by(point, maintain_order=True).agg(pl.all().first(), lower=pl.len() - 1)
+    return [Point(**row) for row in best.select(list(Point.__dataclass_fields__)).sort(point).to_dicts()]
 
 
 def against_loss(registry: Registry, ids: Sequence[ArtifactId]) -> Drawing:
@@ -181,7 +185,9 @@ def _said(own: Sequence[Point]) -> str:
         return " There are no scores of your own."
     seeds = max(point.seeds for point in own)
     several = f" (means of up to {seeds} seeds)" if seeds > 1 else ""
+    lower = sum(point.lower for point in own)
+    beside = f" {lower} lower scores at the same points are not shown." if lower else ""
     return (
-        f" Filled: {len(own)} of yours on {own[0].n:,} questions{several}, with 95 % bootstrap intervals over questions. "
+        f" Filled: {len(own)} of yours on {own[0].n:,} questions of {own[0].dataset}{several}, with 95 % bootstrap intervals over questions.{beside} "
         "Another test, other bases: compare shapes, not heights."
     )
