@@ -47,7 +47,7 @@ MAX_COMPARED = 1_000  # characters of an answer that is compared part by part
 _CHOICE = re.compile(r"\(?([A-Z])\)?[.:]?")
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def plain_latex(text: str, labelled: bool = False) -> str:
     """Return an answer in one way of writing its LaTeX, without spaces, the marks around it, and (unless `labelled`) a label: x = ."""
     for pattern, by in _REPLACED:
