@@ -29,9 +29,10 @@ from registry.store.record import InputRecord, Record
 from registry.text import escaped
 from rft.publish import Finding
 from rft.publish.card.card import Published, markdown, readme
-from rft.publish.card.pictures import BOX, CHARACTERS, GAP, LANE, _layers, _reduced, _words, lay_out, lineage_width, pictures
+from rft.publish.card.pictures import _laid_out, _words, lineage_width, pictures
 from rft.publish.gate.contamination import Compared
 from rft.publish.gate.licences import Term
+from rft.reports.layers import BOX, CHARACTERS, GAP, LANE
 from rft.reports.paths import statistics
 from tests.fakehub import read_card
 from tests.workspace import ROOT, SIX, Workspace, samples_of
@@ -681,9 +682,8 @@ def test_the_pictures_are_the_same_whatever_the_users_settings(built: Any, both:
 
 def boxes(record: Record, records: dict[str, Record]) -> Any:
     """Return the layout of a lineage with the boxes of each layer, in order: (from, to) along the layer."""
-    found = {**records, str(record.id): record}
-    inputs = _reduced(found)
-    layout, at = lay_out(found, inputs), _layers(inputs)
+    _, inputs, layout = _laid_out(record, records)
+    at = layout.at
     size = BOX if layout.down else layout.height
     rows: dict[int, list[tuple[float, float]]] = {}
     for (id, layer), middle in layout.middle.items():
@@ -747,7 +747,7 @@ def test_no_line_of_a_box_is_wider_than_the_box() -> None:
     union, _ = like_the_paper()
     for name in ("a", "gsm8k-test-greedy-llama2-13b-rft-u33b", "x" * 96, "a.b-c" * 19):
         record = union.model_copy(update={"name": name, "maker": "a_maker_of_a_very_long_name", "rows": 10**15})
-        lines, about = _words(str(record.id), record)
+        lines, about = _words(record)
         assert "".join(lines) == str(record.id)
         assert all(len(line) <= CHARACTERS for line in lines + about)
 
