@@ -10,12 +10,13 @@ from typing import Any
 
 import duckdb
 
-from eval.grading.rules import PATHS
+from eval.grading.rules import PATHS, Key
 from registry.errors import InputError
+from registry.names import parse_id
 from registry.query.api import Artifact
 from registry.rows import PATH_STATS
 from registry.tables import select
-from registry.text import table
+from rft.reports.table import Bar, Table, literal, quoted
 
 KS = (1, 3, 6, 12, 25, 50, 100)  # Table 2
 
@@ -32,7 +33,7 @@ class Statistics:
     """
 
     id: str
-    key: str
+    key: Key
     questions: int
     solved: int
     rows: int
@@ -61,8 +62,7 @@ def statistics(artifact: Artifact) -> Statistics:
     key, sources = facts["key"], facts["sources"]
     is_set = artifact.record.rows_are == "TRAINING"
     with duckdb.connect() as connection:
-        whole = ", ".join(f"if(coalesce(coverage, 1) >= 1, {path}, null) as {path}" for path in PATHS.values())
-        tables["verdicts"] = f"select * replace ({whole}), {PATHS[key]} as path_of_key from ({tables['verdicts']})"
+        tables["verdicts"] = _verdicts(f"({tables['verdicts']})", key)
         for name, query in tables.items():
             connection.execute(f"create view {name} as {query}")
         connection.execute(f"create view human as {_HUMAN if is_set else _NO_HUMAN}")
@@ -109,6 +109,12 @@ def _sql(name: str) -> str:
     return (resources.files("rft.reports") / f"{name}.sql").read_text()
 
 
+def _verdicts(table: str, key: Key) -> str:
+    """Return the verdicts as the queries see them: a path that does not show all is none, and the path of the set's key has a name."""
+    whole = ", ".join(f"if(coalesce(coverage, 1) >= 1, {path}, null) as {path}" for path in PATHS.values())
+    return f"select * replace ({whole}), {PATHS[key]} as path_of_key from {table}"
+
+
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     return connection.execute(query).fetchone() or ()
 
@@ -138,44 +144,68 @@ def report(s: Statistics) -> str:
         )
     if s.path_coverage is not None:
         summary += f"\n{s.path_coverage:.1%} of the right samples show all their results in their path"
-    parts = [summary]
+    return "\n\n".join([summary, *map(str, tables(s))])
+
+
+def tables(s: Statistics) -> list[Table]:
+    """Return the statistics of one artifact as tables, each with its SQL."""
+    found = []
     if s.at_k:
         columns = list(s.at_k[0])
-        parts.append("per question, by draws of each source below k (paths are distinct, of accepted samples)")
-        parts.append(table([heading(c) for c in columns], [list(row.values()) for row in s.at_k]))
-    parts.append(f"questions by number of distinct paths ({s.key} key)")
-    parts.append(_histogram(s.histogram))
-    if s.sources:
-        total = sum(row["added"] for row in s.sources) or 1
-        rows = [
-            [
-                r["source"],
-                r["draws"],
-                r["right_answers"],
-                r["accepted"],
-                r["own"],
-                r["only"],
-                f"{r['only'] / total:.1%}",
-                r["added"],
-            ]
-            for r in s.sources
-        ]
-        parts.append(f"distinct paths by source ({s.key} key): its own, those only it has, those new after the ones above")
-        parts.append(table(["source", "draws", "right", "accepted", "own", "only", "of all", "added"], rows))
-    if s.overlap:
-        names = [r["source"] for r in s.sources]
-        shared = {(r["a"], r["b"]): r["shared"] for r in s.overlap}
-        parts.append("paths that two sources share")
-        parts.append(table(["", *names], [[a, *(shared[a, b] for b in names)] for a in names]))
-    return "\n\n".join([parts[0], *(f"{head}\n{body}" for head, body in zip(parts[1::2], parts[2::2], strict=True))])
-
-
-def _histogram(rows: list[dict[str, int]]) -> str:
-    most = max((row["questions"] for row in rows), default=1)
-    return table(
-        ["paths", "questions", ""],
-        [[r["paths"], r["questions"], "█" * max(1, round(40 * r["questions"] / most))] for r in rows],
+        found.append(
+            Table(
+                "per question, by draws of each source below k (paths are distinct, of accepted samples)",
+                [heading(c) for c in columns],
+                [list(row.values()) for row in s.at_k],
+                _written(s, "paths_at_k", ks=[row["k"] for row in s.at_k], questions=s.questions),
+            )
+        )
+    most = max((row["questions"] for row in s.histogram), default=1)
+    id, counted = parse_id(s.id), PATHS[s.key].replace("path", "paths")
+    found.append(
+        Table(
+            f"questions by number of distinct paths ({s.key} key)",
+            ["paths", "questions", ""],
+            [[r["paths"], r["questions"], Bar(r["questions"] / most)] for r in s.histogram],
+            f"select {counted}, count(*) as questions\nfrom path_stats\n"
+            f"where name = {literal(id.name)} and version = {id.version}\ngroup by 1\norder by 1",
+        )
     )
+    names = [r["source"] for r in s.sources]
+    if names:
+        total = sum(row["added"] for row in s.sources) or 1
+        shown = ("source", "draws", "right_answers", "accepted", "own", "only")
+        found.append(
+            Table(
+                f"distinct paths by source ({s.key} key): its own, those only it has, those new after the ones above",
+                ["source", "draws", "right", "accepted", "own", "only", "of all", "added"],
+                [[*(r[name] for name in shown), f"{r['only'] / total:.1%}", r["added"]] for r in s.sources],
+                _written(s, "sources", sources=names),
+            )
+        )
+    if s.overlap:
+        shared = {(r["a"], r["b"]): r["shared"] for r in s.overlap}
+        found.append(
+            Table(
+                "paths that two sources share",
+                ["", *names],
+                [[a, *(shared[a, b] for b in names)] for a in names],
+                _written(s, "overlap", sources=names),
+            )
+        )
+    return found
+
+
+def _written(s: Statistics, name: str, **values: Any) -> str:
+    """Return a query as `rft sql` takes it: over the views of the artifact, with its values written out."""
+    query = _sql(name).strip()
+    for parameter, value in values.items():
+        query = query.replace(f"${parameter}", literal(value))
+    is_set = not s.at_k or "paths_with_human" in s.at_k[0]
+    human = _HUMAN.replace("from rows", f"from {quoted(s.id)}") if is_set else _NO_HUMAN
+    needed = {"verdicts": _verdicts(quoted(f"{s.id}/verdicts"), s.key), **({"human": human} if "human" in query else {})}
+    given = ",\n".join(f"{view} as ({text})" for view, text in needed.items())
+    return f"with {given}\nselect * from (\n{query}\n)"
 
 
 def heading(column: str) -> str:
