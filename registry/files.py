@@ -113,6 +113,31 @@ def replaced(file: Path, *, durable: bool = False) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)
 
 
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` to write to; it becomes `folder` by a rename, or is gone if anything goes wrong.
+
+    What was `folder` before is removed once the new one stands in its place.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch, old = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
+    scratch.mkdir()
+    try:
+        yield scratch
+        if not folder.exists():
+            scratch.rename(folder)
+            return
+        folder.rename(old)
+        try:
+            scratch.rename(folder)
+        except BaseException:
+            old.rename(folder)
+            raise
+        remove_tree(old)
+    finally:
+        remove_tree(scratch)
+
+
 def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

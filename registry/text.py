@@ -76,6 +76,21 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def fact(name: str, value: Any) -> str:
+    """Return a fact of a record as people read it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if name in ("padding", "mfu") and isinstance(value, float):
+        return f"{value:.1%}"
+    return (
+        f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else f"{value:,.4g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
 def blocks(rows: Iterable[dict[str, Any]]) -> str:
     """Return rows one under another, a field a line; long text keeps its lines, indented under the field's name."""
     texts = []

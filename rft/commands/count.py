@@ -63,39 +63,9 @@ def scores(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
     if json:
         print_json(found)
         return
-    from registry.names import ArtifactId
+    from rft.reports.scores import scores as table
 
-    rows = [
-        (
-            str(ArtifactId(r["name"], r["version"])),
-            r["model"],
-            r["dataset"],
-            r["metric"],
-            _metric(r["metric"], r["value"]),
-            _interval(r),
-            r["n"],
-            *_covered(r),
-        )
-        for r in found
-    ]
-    shown = 9 if any(row[7] is not None and row[7] < row[6] for row in rows) else 7
-    columns = ["eval", "model", "questions", "metric", "value", "95 % interval", "n", "covered", "over those"]
-    print_table(columns[:shown], [row[:shown] for row in rows])
-
-
-def _covered(row: dict[str, Any]) -> tuple[int | None, str | None]:
-    """Return how many questions have samples, and the metric's mean over those alone: the others count as 0."""
-    if not row["covered"]:
-        return None, None
-    return row["covered"], _metric(row["metric"], row["value"] * row["n"] / row["covered"])
-
-
-def _metric(metric: str, value: float) -> str:
-    return f"{value:.2f}" if metric == "distinct_paths" else f"{value:.1%}"
-
-
-def _interval(row: dict[str, Any]) -> str:
-    return f"{_metric(row['metric'], row['low'])} to {_metric(row['metric'], row['high'])}"
+    print_table(*table(found))
 
 
 @app.command()
@@ -105,7 +75,7 @@ def models(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
     Models that differ only in their seed share a line: the mean, then each. The interval is a 95 % bootstrap over
     questions and does not cover the choice of the seed.
     """
-    from rft.reports.models import scaling
+    from rft.reports.models import scaling, side_by_side
 
     registry = Place(catalog, home).registry()
     ids = registry.select(names) if names else sorted(registry.store.stamps())
@@ -113,36 +83,8 @@ def models(names: SomeNames = None, catalog: CatalogFile = None, home: Home = No
     if json:
         print_json([row.as_dict() for row in found])
         return
-    rows = [
-        (
-            r.models[0] + (f" and {len(r.models) - 1} more" if len(r.models) > 1 else ""),
-            None if r.loss is None else f"{r.loss:.3f}",
-            r.dataset,
-            r.rows,
-            r.paths,
-            r.steps,
-            None if r.maj1 is None else f"{r.maj1:.1%}",
-            None if r.low is None or r.high is None else f"{r.low:.1%} to {r.high:.1%}",
-            " ".join(f"{one:.1%}" for one in r.each) if len(r.each) > 1 else "",
-            f"{r.questions} ({r.how})" if r.questions else "",
-        )
-        for r in found
-    ]
-    columns = [
-        "model",
-        "loss",
-        "trained on",
-        "rows",
-        "paths/question",
-        "steps",
-        "maj1@1",
-        "95 % interval",
-        "each seed",
-        "asked",
-    ]
-    ways = {(r.questions, r.how) for r in found if r.questions}
-    shown = [*range(8), *([8] if any(row[8] for row in rows) else []), *([9] if len(ways) > 1 else [])]
-    print_table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
+    columns, rows = side_by_side(found)
+    print_table(columns, rows)
     if not rows:
         say("no model is built yet.")
 

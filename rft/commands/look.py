@@ -62,7 +62,7 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
     if json:
         print(m.model_dump_json(indent=1))
         return
-    from registry.text import cell, escaped, size
+    from registry.text import cell, escaped, fact, size
 
     pulled = m.provenance.get("published")
     pairs: list[tuple[str, Any]] = [
@@ -73,7 +73,7 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
         *((f"  {key}", cell(value) if not isinstance(value, str) else value) for key, value in m.params.items()),
         *([("rows", f"{m.rows:,} {m.rows_are or ''}")] if m.kind != "model" else []),
         *((f"  {reason}", f"{n:,} not kept") for reason, n in m.drops.items()),
-        *((key, _fact(key, value)) for key, value in m.facts.items()),
+        *((key, fact(key, value)) for key, value in m.facts.items()),
         *([("pulled from", f"{pulled['repository']}, tag {pulled['tag']}, as {pulled['as']}")] if pulled else []),
         ("content", m.content),
         *(("file", f"{file.name}  {size(file.bytes)}  sha256 {file.sha256[:12]}") for file in m.files),
@@ -82,20 +82,6 @@ def show(name: Name, catalog: CatalogFile = None, home: Home = None, json: Json 
     ]
     width = max(len(key) for key, _ in pairs)
     print(escaped("\n".join(f"{key.ljust(width)}  {value}" for key, value in pairs)))
-
-
-def _fact(name: str, value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if name in ("padding", "mfu") and isinstance(value, float):
-        return f"{value:.1%}"
-    return (
-        f"{value:,}"
-        if isinstance(value, int) and not isinstance(value, bool)
-        else f"{value:,.4g}"
-        if isinstance(value, float)
-        else str(value)
-    )
 
 
 @app.command()

@@ -4,7 +4,7 @@ model      loss   trained on        rows   paths per question   maj1@1   95 % in
 mini-sft   1.042  mini-train        2,048                1.00    71.2%   68.4% to 73.9%
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -138,3 +138,40 @@ def _training_set(registry: Registry, name: str) -> tuple[int | None, float | No
     path = PATHS[artifact.record.facts.get("key", "canonical")]
     per_question = rows.group_by("question_id").agg(pl.col(path).n_unique())[path]
     return rows.height, float(per_question.mean()) if rows.height else None  # type: ignore[arg-type]
+
+
+# -- for people ---------------------------------------------------------------------------------------------------------
+
+
+def side_by_side(found: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
+    """Return the columns and rows of a table of models; the last two columns only where they say something."""
+    rows = [
+        (
+            r.models[0] + (f" and {len(r.models) - 1} more" if len(r.models) > 1 else ""),
+            None if r.loss is None else f"{r.loss:.3f}",
+            r.dataset,
+            r.rows,
+            r.paths,
+            r.steps,
+            None if r.maj1 is None else f"{r.maj1:.1%}",
+            None if r.low is None or r.high is None else f"{r.low:.1%} to {r.high:.1%}",
+            " ".join(f"{one:.1%}" for one in r.each) if len(r.each) > 1 else "",
+            f"{r.questions} ({r.how})" if r.questions else "",
+        )
+        for r in found
+    ]
+    columns = [
+        "model",
+        "loss",
+        "trained on",
+        "rows",
+        "paths/question",
+        "steps",
+        "maj1@1",
+        "95 % interval",
+        "each seed",
+        "asked",
+    ]
+    ways = {(r.questions, r.how) for r in found if r.questions}
+    shown = [*range(8), *([8] if any(row[8] for row in rows) else []), *([9] if len(ways) > 1 else [])]
+    return [columns[i] for i in shown], [[row[i] for i in shown] for row in rows]

@@ -1,0 +1,71 @@
+"""How values stand in a page: text of models stays text, numbers are aligned, artifacts link to their pages.
+
+Every template escapes what it is given. What is HTML already is `Markup`, and is made here or in a template only.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from registry.text import cell, escaped
+from rft.reports.table import Bar
+
+LONGEST = 4_000  # characters of one text in a page
+
+
+@dataclass(frozen=True)
+class Link:
+    """An artifact, with the file of its page; None: it has no page."""
+
+    text: str
+    href: str | None
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates; what they are given is escaped, and a name they do not know is an error."""
+    made = Environment(
+        loader=PackageLoader("rft.reports.site", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"text": text, "shown": shown}
+    made.tests |= {
+        "number": is_number,
+        "link": lambda value: isinstance(value, Link),
+        "bar": lambda value: isinstance(value, Bar),
+    }
+    return made
+
+
+def text(value: str, longest: int = LONGEST) -> Markup:
+    """Return text from outside, isolated: what could reorder, hide or control is written out (\\u202e)."""
+    safe = escaped(value.replace("\r\n", "\n"))
+    more = f"... ({len(safe) - longest:,} characters more)" if len(safe) > longest else ""
+    return Markup("<bdi>{}</bdi>").format(safe[:longest] + more)
+
+
+def shown(value: Any) -> str | Markup:
+    """Return a value of a table."""
+    return text(value) if isinstance(value, str) and not is_number(value) else cell(value, LONGEST)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one that stands to the right."""
+    if isinstance(value, str):
+        return value.removesuffix("%").replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def figure(svg: Markup, caption: str, alt: str) -> Markup:
+    """Return a picture for a page: its own scrolling box, a caption, and `alt` for who does not see it.
+
+    `svg` is one of ours, without anything from outside that is not escaped; it has no scripts and loads nothing.
+    """
+    return Markup(environment().get_template("figure.html.jinja").render(svg=svg, caption=caption, alt=alt))
