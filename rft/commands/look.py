@@ -1,7 +1,9 @@
-"""Commands that look at what is built: ls, show, lineage, head, sql."""
+"""Commands that look at what is built: ls, show, lineage, head, sql, report."""
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,11 +13,16 @@ from rft.app import (
     Json,
     Name,
     Place,
+    Quiet,
+    SomeNames,
     app,
     print_json,
     print_table,
     say,
 )
+
+if TYPE_CHECKING:
+    from registry.store.record import Record
 
 
 @app.command()
@@ -136,3 +143,37 @@ def sql(
         lines.writerows(frame.iter_rows())
     else:
         print_table(frame.columns, list(frame.iter_rows()))
+
+
+@app.command()
+def report(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder, or one that holds a report: it is replaced.")
+    ],
+    names: SomeNames = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write pages that show artifacts and all they were made from; without names everything that is built.
+
+    A folder of HTML that opens from the disk: an overview with the lineage, a page for each artifact with its recipe, counts,
+    statistics, questions with their paths side by side, and the SQL of each table; and the paper's laws and tables. No server,
+    no scripts, nothing from elsewhere.
+    """
+    from rft.progress import bar
+    from rft.publish.gate.licences import terms
+    from rft.reports.site.write import check_folder, write
+
+    check_folder(output)
+    place = Place(catalog, home)
+    registry = place.registry()
+    ids = registry.select(names) if names else None
+
+    def licences(record: "Record", ancestors: "Mapping[str, Record]") -> list[tuple[str | None, ...]]:
+        return [(t.what, t.name, t.source, t.licence or "unknown", t.note) for t in terms(record, ancestors)]
+
+    with bar("report", quiet=quiet) as progress:
+        done = write(registry, place.catalog_if_any(), ids, output, licences, progress)
+    print_json(done.as_dict()) if json else print(done.path)

@@ -58,6 +58,8 @@ def shown(value: Any) -> str | Markup:
 
 def is_number(value: Any) -> bool:
     """Whether a value is one that stands to the right."""
+    if isinstance(value, Link):
+        return is_number(value.text)
     if isinstance(value, str):
         return value.removesuffix("%").replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
     return isinstance(value, int | float) and not isinstance(value, bool)

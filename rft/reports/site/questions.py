@@ -67,6 +67,11 @@ class Question:
     paths_sql: str
     wrong_sql: str
 
+    @property
+    def texts(self) -> bool:
+        """Whether there is a text of any path."""
+        return any(path.text is not None for path in self.paths)
+
 
 @dataclass(frozen=True)
 class Questions:

@@ -60,8 +60,7 @@ def _with(lines: list[list[str | None]], path: Sequence[str], column: int) -> li
     found: list[list[str | None]] = []
     i, j = len(lines), len(path)
     while i or j:
-        same = best[i - 1][j - 1] + (SAME if wanted[j - 1] in known[i - 1] else 0) if i and j else None
-        if same is not None and best[i][j] == same:
+        if i and j and best[i][j] == best[i - 1][j - 1] + (SAME if wanted[j - 1] in known[i - 1] else 0):
             i, j = i - 1, j - 1
             found.append([*lines[i], path[j]])
         elif i and best[i][j] == best[i - 1][j] + LESS:
