@@ -3,6 +3,7 @@
 Every template escapes what it is given. What is HTML already is `Markup`, and is made here or in a template only.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from registry.text import cell, escaped
-from rft.reports.table import Bar
+from rft.reports.table import Bar, Table
 
 LONGEST = 4_000  # characters of one text in a page
+NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?( ?%| [kMGT]?B)?")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"text": text, "shown": shown}
+    made.filters.update(text=text, shown=shown, right=right)
     made.tests |= {
         "number": is_number,
         "link": lambda value: isinstance(value, Link),
@@ -61,8 +63,14 @@ def is_number(value: Any) -> bool:
     if isinstance(value, Link):
         return is_number(value.text)
     if isinstance(value, str):
-        return value.removesuffix("%").replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
+        return NUMBER.fullmatch(value) is not None
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def right(table: Table) -> list[bool]:
+    """Return of each column whether it stands to the right: numbers, and nothing else but gaps."""
+    columns = list(zip(*table.rows, strict=True)) or [() for _ in table.columns]
+    return [any(map(is_number, column)) and all(v is None or is_number(v) for v in column) for column in columns]
 
 
 def figure(svg: Markup, caption: str, alt: str) -> Markup:

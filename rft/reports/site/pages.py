@@ -218,7 +218,9 @@ def _provenance_tables(site: Site, m: Record) -> list[Table]:
     above = {id: site.records[id] for id in site.graph.order(str(m.id)) if id != str(m.id)}
     licences = [[what, name, site.link(source), *rest] for what, name, source, *rest in site.licences(m, above)]
     if licences:
-        found.append(Table("licences of its sources", ["what", "source", "artifact", "licence", "what it says"], licences))
+        shown = 5 if any(row[4] for row in licences) else 4
+        columns = ["what", "source", "artifact", "licence", "what it says"]
+        found.append(Table("licences of its sources", columns[:shown], [row[:shown] for row in licences]))
     return found
 
 

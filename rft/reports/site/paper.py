@@ -3,7 +3,7 @@
 What is "yours" has the base, the setting, k and the share of the human data that its lineage says.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,44 +19,66 @@ from rft.reports.table import Table
 Labels = tuple[Any, ...]
 Value = tuple[Labels, str, str, str]  # labels of its line, base, the number, and the artifact that has it
 
-TABLE_1 = """select * from (
-  select 1 as place, 'pre-training loss' as what, base, loss, any_value(loss) as value
-  from published_scores where setting = 'icl' group by all
+TABLE_1 = """select what, base, value
+from (
+  select 1 as place, rowid as line, 'pre-training loss' as what, base, loss as value
+  from published_scores
+  where setting = 'icl' and metric = 'maj1@1'
   union all
-  select 2, upper(setting) || if(k is null, '', ', k = ' || k), base, loss, 100 * value
+  select 2, rowid, upper(setting) || if(k is null, '', ', k = ' || k), base, 100 * value
   from published_scores
   where metric = 'maj1@1' and mark = 'P' and (setting = 'icl' or setting = 'sft' and share = 1 or setting = 'rft' and k = 100)
   union all
-  select 3, statistic || ' paths per question, k = ' || k, base, null, value
+  select 3, rowid, statistic || ' paths per question, k = ' || k, base, value
   from published_paths
   where temperature = 0.7 and k = 100
 )
-order by place, what, loss desc"""
+order by place, line"""
 TABLE_2 = """select k, base, value
 from published_paths
 where statistic = 'distinct' and temperature = 0.7
-order by k, value"""
+order by rowid"""
 TABLE_3 = """select setting, k, metric, base, 100 * value as value
 from published_scores
 where mark = 'P' and coalesce(share, 1) = 1 and (setting <> 'rft' or k = 100) and setting <> 'rft-no-dedup'
-order by setting, k, metric, loss desc"""
+order by rowid"""
 TABLE_4 = """select what, unit, base, value
 from published_costs
-order by unit, value, parameters, tokens"""
+order by rowid"""
 TABLE_5 = """select setting, k, share, epochs, base, 100 * value as value
 from published_scores
 where metric = 'maj1@1' and mark = 'P'
-order by setting, k nulls first, share, epochs, loss desc"""
+order by rowid"""
 
-POINTS = {
-    "loss": "select setting, base, loss as x, 100 * value as accuracy from published_scores\n"
-    "where metric = 'maj1@1' and coalesce(share, 1) = 1 and (setting <> 'rft' or k = 100) order by setting, loss desc",
-    "log2 share of human data": "select base, log2(share) as x, max(100 * value) as accuracy from published_scores\n"
-    "where setting = 'sft' and metric = 'maj1@1' and mark = 'P' and share >= 0.125 group by all order by base, x",
-    "log2 k: gain over sft": "select base, log2(r.k) as x, 100 * (r.value - s.value) as gain\n"
-    "from published_scores as r join published_scores as s using (base, metric)\n"
-    "where metric = 'maj1@1' and r.setting = 'rft' and s.setting = 'sft' and s.share = 1 and s.mark = 'P' order by base, x",
+SIZE = """select s.setting, s.base, log10({x}) as x, 100 * s.value as accuracy
+from published_scores as s join published_costs as c using (base)
+where c.what = 'pre-training' and c.unit = 'FLOPs' and s.metric = 'maj1@1'
+  and (s.setting = 'icl' or s.setting = 'sft' and s.share = 1 and s.mark = 'P')
+order by s.rowid"""
+GAIN = """select r.base, {x} as x, 100 * (r.value - s.value) as gain
+from published_scores as r
+join published_scores as s using (base, metric){more}
+where r.metric = 'maj1@1' and r.setting = 'rft' and s.setting = 'sft' and s.share = 1 and s.mark = 'P'
+order by r.base, r.k"""
+POINTS = {  # of the laws, by what accuracy is put against
+    "loss": """select setting, base, loss as x, 100 * value as accuracy
+from published_scores
+where metric = 'maj1@1' and coalesce(share, 1) = 1 and (setting <> 'rft' or k = 100) and setting <> 'rft-no-dedup'
+order by rowid""",
+    "log10 parameters": SIZE.format(x="c.parameters"),
+    "log10 pre-training FLOPs": SIZE.format(x="c.value"),
+    "log2 share of human data": """select base, log2(share) as x, max(100 * value) as accuracy
+from published_scores
+where setting = 'sft' and metric = 'maj1@1' and mark = 'P' and share >= 0.125
+group by all
+order by base, x""",
+    "log2 k: gain over sft": GAIN.format(x="log2(r.k)", more=""),
+    "distinct paths per question: gain over sft": GAIN.format(
+        x="p.value",
+        more="\njoin published_paths as p on p.base = r.base and p.k = r.k and p.statistic = 'distinct' and p.temperature = 0.7",
+    ),
 }
+SETTINGS = ("icl", "sft", "rft")  # come first, in this order
 
 
 @dataclass(frozen=True)
@@ -127,14 +149,16 @@ def paper_tables(site: Site, rows: Sequence[Row]) -> list[Table]:
     by_metric = [((o.setting, o.k, "maj1@1"), o.base, _points(row.maj1), o.model) for o, row in scored]
     fives = [((o.setting, o.k, o.share, o.epochs), o.base, _points(row.maj1), o.model) for o, row in scored]
     return [
-        _pivot(site, "Table 1: SFT and RFT", ["what"], TABLE_1, [*losses, *greedy, *counted]),
+        _pivot(site, "Table 1: SFT and RFT", ["what"], TABLE_1, [*losses, *greedy, *counted], _short),
         _pivot(
             site,
             "Table 2: distinct paths per question, by draws",
             ["k"],
             TABLE_2,
             [((k,), base, f"{row['paths_with_human']:.2f}", id) for base, id, at_k in sets for k, row in at_k.items()],
-            "The paper's own rows hold rft-u13b and rft-u33b, of 4 and 5 models. Yours count the human path, as the paper's must.",
+            "{:.2f}".format,
+            _place,
+            "rft-u13b and rft-u33b are the paper's unions, of 4 and 5 models. Yours count the human path, as the paper's must.",
         ),
         _pivot(
             site,
@@ -142,11 +166,32 @@ def paper_tables(site: Site, rows: Sequence[Row]) -> list[Table]:
             ["setting", "k", "metric"],
             TABLE_3,
             [*by_metric, *_votes(site, own)],
+            "{:.1f}".format,
+            _place,
             "The paper's table also lists models of others; those are not among the tables of rft sql.",
         ),
-        _pivot(site, "Table 4: what it costs", ["what", "unit"], TABLE_4, list(_costs(site, own))),
-        _pivot(site, "Table 5: accuracy by setting", ["setting", "k", "share", "epochs"], TABLE_5, fives),
+        _pivot(site, "Table 4: what it costs", ["what", "unit"], TABLE_4, list(_costs(site, own)), _amount),
+        _pivot(
+            site, "Table 5: accuracy by setting", ["setting", "k", "share", "epochs"], TABLE_5, fives, "{:.1f}".format, _place
+        ),
     ]
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def _amount(value: float) -> str:
+    return f"{value:.1e}" if value >= 1e15 else f"{value:,.2g}" if value < 100 else f"{value:,.0f}"
+
+
+def _place(labels: Labels) -> tuple[Any, ...]:
+    """Return what orders the lines of a table: settings as the paper has them, then numbers, the unknown first."""
+    known = {setting: place for place, setting in enumerate(SETTINGS)}
+    return tuple(
+        (known.get(label, len(known)), label) if isinstance(label, str) else (-1, "") if label is None else (0, "", label)
+        for label in labels
+    )
 
 
 def _points(share: float | None) -> str:
@@ -157,20 +202,30 @@ def _named(own: Own) -> str:
     return own.setting.upper() + (f", k = {own.k}" if own.k and own.setting != "sft" else "")
 
 
-def _pivot(site: Site, title: str, labels: list[str], sql: str, own: Iterable[Value], note: str = "") -> Table:
-    """Return a table with a column for each base, the paper's lines first; a line of one's own stands below the paper's."""
-    frame = site.registry.sql(sql)
+def _pivot(
+    site: Site,
+    title: str,
+    labels: list[str],
+    sql: str,
+    own: Iterable[Value],
+    written: Callable[[float], str],
+    place: Callable[[Labels], Any] | None = None,
+    note: str = "",
+) -> Table:
+    """Return a table with a column for each base; a line of one's own stands below the paper's of the same labels.
+
+    `place` orders the lines; without it they stand as the query gives them, one's own others last.
+    """
     lines: dict[tuple[Labels, str], dict[str, Any]] = {}
-    for row in frame.iter_rows(named=True):
-        lines.setdefault((tuple(row[label] for label in labels), "paper"), {})[row["base"]] = _number(row["value"])
-    order = list(dict.fromkeys(key for key, _ in lines))
+    for row in site.registry.sql(sql).iter_rows(named=True):
+        lines.setdefault((tuple(row[label] for label in labels), "paper"), {})[row["base"]] = written(row["value"])
     for key, base, value, artifact in own:
         lines.setdefault((key, "yours"), {}).setdefault(base, Link(value, site.link(artifact).href))
-    order += [key for key in dict.fromkeys(key for key, _ in lines) if key not in order]
+    order = list(dict.fromkeys(key for key, _ in lines))
     bases = list(dict.fromkeys(base for cells in lines.values() for base in cells))
     rows = [
         [*map(_label, key), whose, *(cells.get(base) for base in bases)]
-        for key in order
+        for key in (sorted(order, key=place) if place else order)
         for whose in ("paper", "yours")
         if (cells := lines.get((key, whose))) is not None
     ]
@@ -181,12 +236,6 @@ def _label(value: Any) -> Any:
     if isinstance(value, float) and 0 < value < 1:
         return f"1/{1 / value:g}"
     return int(value) if isinstance(value, float) and value == int(value) else value
-
-
-def _number(value: float | None) -> str | None:
-    if value is None:
-        return None
-    return f"{value:.1e}" if value >= 1e15 else f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 # -- what is yours ------------------------------------------------------------------------------------------------------
