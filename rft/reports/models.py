@@ -83,7 +83,7 @@ def _greedy(registry: Registry) -> dict[str, dict[Asked, np.ndarray]]:
     """Return model -> how it was asked which questions -> whether its greedy answer is right, question by question."""
     found: dict[str, dict[Asked, np.ndarray]] = {}
     for id in sorted(registry.store.stamps()):
-        stored = registry.store.get(id)
+        stored = registry.store.readable(id)
         if stored is None or stored.record.kind != "eval" or len(stored.record.inputs) < 2:
             continue
         questions, samples = (given.id for given in stored.record.inputs[:2])

@@ -167,7 +167,7 @@ def tables(s: Statistics) -> list[Table]:
             f"questions by number of distinct paths ({s.key} key)",
             ["paths", "questions", ""],
             [[r["paths"], r["questions"], Bar(r["questions"] / most)] for r in s.histogram],
-            f"select {counted}, count(*) as questions\nfrom path_stats\n"
+            f"select {counted} as paths, count(*) as questions\nfrom path_stats\n"
             f"where name = {literal(id.name)} and version = {id.version}\ngroup by 1\norder by 1",
         )
     )

@@ -100,7 +100,7 @@ def site(registry: Registry, catalog: Catalog | None, ids: Sequence[ArtifactId] 
             continue
         found = store.peek(parse_id(id))
         if isinstance(found, Damaged):
-            damaged[id] = found.why
+            damaged[id] = found.why.replace(f"{store.home}/", "")  # nobody else has that folder
         elif found is not None:
             records[id] = found.record
             here.add(id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.fits.costs import training
+from registry.errors import RftError
 from registry.names import parse_id
 from registry.store.record import Record
 from rft.reports.laws import Law, laws
@@ -36,7 +37,7 @@ from (
 order by place, line"""
 TABLE_2 = """select k, base, value
 from published_paths
-where statistic = 'distinct' and temperature = 0.7
+where statistic = 'distinct' and coalesce(temperature, 0.7) = 0.7
 order by rowid"""
 TABLE_3 = """select setting, k, metric, base, 100 * value as value
 from published_scores
@@ -96,7 +97,10 @@ class Own:
 def laws_page(site: Site) -> dict[str, Any]:
     """Return what the template of the page of laws takes."""
     models = [parse_id(id) for id in sorted(site.here) if site.records[id].kind == "model" and id not in site.damaged]
-    rows = scaling(site.registry, models)
+    try:
+        rows, missing = scaling(site.registry, models), []
+    except RftError as error:  # what a score rests on is damaged or gone: the paper's numbers stand without
+        rows, missing = [], [str(error)]
     found = laws(site.registry, [parse_id(row.models[0]) for row in rows if row.maj1 is not None])
     columns, cells = side_by_side(rows)
     linked = [[Link(str(row[0]), site.link(each.models[0]).href), *row[1:]] for each, row in zip(rows, cells, strict=True)]
@@ -105,7 +109,7 @@ def laws_page(site: Site) -> dict[str, Any]:
         "models": Table("models, side by side", columns, linked),
         "paper": paper_tables(site, rows),
         "laws": law_tables(found.laws),
-        "missing": found.missing,
+        "missing": [*missing, *found.missing],
         "figures": [],
     }
 
@@ -280,7 +284,8 @@ def _sets(site: Site) -> Iterable[tuple[str, str, dict[int, dict[str, Any]]]]:
     """Yield base, id and statistics by k of each rejection set from one model, and of each union, under its own name."""
     for id in sorted(site.here):
         record = site.records[id]
-        if record.maker not in ("rejection", "union") or (counted := site.statistics(id)) is None or not counted.at_k:
+        blind = record.params.get("select") == "random_rows"
+        if blind or record.maker not in ("rejection", "union") or (counted := site.statistics(id)) is None or not counted.at_k:
             continue
         sources = record.facts["sources"]
         base = record.name if len(sources) > 1 else _base(site, sources[0])
