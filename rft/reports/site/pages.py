@@ -13,7 +13,7 @@ from registry.graph import Graph
 from registry.names import ArtifactId, parse_id
 from registry.query.api import Artifact, Registry
 from registry.store.record import Damaged, Record
-from registry.text import fact, size
+from registry.text import fact, number, size
 from rft.reports.paths import Statistics, report, statistics, tables
 from rft.reports.scores import scores
 from rft.reports.site.graph import Node, pictures
@@ -165,8 +165,10 @@ def page(site: Site, id: str) -> Page:
 
 
 def _what(m: Record) -> str:
-    holds = "a model" if m.kind == "model" else f"{m.rows:,} rows of the kind {m.rows_are}"
-    return f"{m.kind.capitalize() if m.kind != 'model' else 'Model'}, made by {m.maker} (edition {m.edition}): {holds}."
+    made = f"made by {m.maker} (edition {m.edition})"
+    if m.kind == "model":
+        return f"A model, {made}."
+    return f"{'An eval' if m.kind == 'eval' else 'A dataset'}, {made}: {number(m.rows, 'row')} of the kind {m.rows_are}."
 
 
 def _remarks(site: Site, id: str) -> list[str]:
@@ -211,7 +213,12 @@ def _provenance_tables(site: Site, m: Record) -> list[Table]:
         for given in m.inputs:
             known = site.records.get(given.id)
             rows.append(
-                [site.link(given.id), known.maker if known else None, known.rows if known else None, given.content[:12]]
+                [
+                    site.link(given.id),
+                    known.maker if known else None,
+                    known.rows if known and known.kind != "model" else None,
+                    given.content[:12],
+                ]
             )
         sql = f"select input, input_content from inputs where {where} order by position"
         found.append(Table("inputs", ["artifact", "made by", "rows", "content used"], rows, sql))

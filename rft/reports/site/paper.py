@@ -147,7 +147,9 @@ def paper_tables(site: Site, rows: Sequence[Row]) -> list[Table]:
     own = [(found, row) for row in rows if (found := _own(site, row)) is not None]
     scored = [(one, row) for one, row in own if row.maj1 is not None]
     sets = list(_sets(site))
-    losses = [(("pre-training loss",), o.base, f"{row.loss:.3f}", o.base) for o, row in own if row.loss is not None]
+    losses = [
+        (("pre-training loss",), o.base, f"{row.loss:.3f}", row.base or o.model) for o, row in own if row.loss is not None
+    ]
     greedy = [((_named(o),), o.base, _points(row.maj1), o.model) for o, row in scored if o.share == 1 or o.setting != "sft"]
     counted = list(_last(sets))
     by_metric = [((o.setting, o.k, "maj1@1"), o.base, _points(row.maj1), o.model) for o, row in scored]

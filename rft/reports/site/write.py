@@ -6,6 +6,7 @@ The same store gives the same bytes. A folder is replaced whole, and only if not
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -50,7 +51,7 @@ def write(
     `licences` says what an artifact, made from some others, rests on, a row for each source. Raises Conflict if `folder` holds
     anything but a report, RftError if it cannot be written.
     """
-    folder = folder.absolute()
+    folder = Path(os.path.abspath(folder))
     check_folder(folder)
     found = site(registry, catalog, ids, licences)
     total = len(found.records) + 2
