@@ -27,16 +27,16 @@ order by name, version"""
 COLUMNS = ["artifact", "kind", "made by", "rows", "not kept", "questions", "solved", "paths/question", "size", "made from"]
 
 
-def overview(site: Site, chosen: bool) -> dict[str, Any]:
-    """Return what the template of the first page takes; `chosen`: the report is of some artifacts only."""
+def overview(site: Site) -> dict[str, Any]:
+    """Return what the template of the first page takes."""
     built: list[tuple[list[Node], Markup]] = []
     unbuilt: list[tuple[list[Node], Markup]] = []
     for part in pictures(site.nodes, "Lineage of what is built and of what the catalog lists"):
         (built if any(node.href for node in part[0]) else unbuilt).append(part)
     return {
-        "title": "Report of chosen artifacts" if chosen else "Report of the store",
+        "title": "Report of chosen artifacts" if site.chosen else "Report of the store",
         "summary": _summary(site),
-        "artifacts": _artifacts(site, chosen),
+        "artifacts": _artifacts(site),
         "damaged": list(site.damaged.values()),
         "kinds": KINDS,
         "built": built,
@@ -57,10 +57,10 @@ def _summary(site: Site) -> str:
     return f"{'; '.join([', '.join(counts) or 'No artifact', *known, *listed])}."
 
 
-def _artifacts(site: Site, chosen: bool) -> Table:
+def _artifacts(site: Site) -> Table:
     ids = sorted(site.here)
     where = ""
-    if chosen:
+    if site.chosen:
         pairs = ", ".join(f"({literal(id.name)}, {id.version})" for id in map(parse_id, ids))
         where = f"\nwhere (name, version) in ({pairs})"
     sql = ARTIFACTS.format(where=where)
@@ -85,4 +85,4 @@ def _artifacts(site: Site, chosen: bool) -> Table:
             ]
         )
     note = "Paths are distinct ones of accepted samples, by the canonical key; a question is solved that has a right sample."
-    return Table("all artifacts" if not chosen else "the artifacts and what they were made from", COLUMNS, rows, sql, note)
+    return Table("all artifacts" if not site.chosen else "the artifacts and what they were made from", COLUMNS, rows, sql, note)

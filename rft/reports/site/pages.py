@@ -44,6 +44,7 @@ class Site:
     """The artifacts of a report, by id: the records of those that have a page, what is wrong with those that are damaged.
 
     `here`: those that are built here; of the others only the record is known. `entries`: lines of the catalog that are not built.
+    `chosen`: it is of some artifacts only.
     """
 
     registry: Registry
@@ -52,6 +53,7 @@ class Site:
     damaged: Mapping[str, str]
     entries: Mapping[str, Entry]
     licences: Licences
+    chosen: bool = False
     counted: dict[str, Statistics | None] = field(default_factory=dict)
 
     def link(self, id: str) -> Link:
@@ -112,7 +114,7 @@ def site(registry: Registry, catalog: Catalog | None, ids: Sequence[ArtifactId] 
             waiting += [(given.id, given.content) for given in known.inputs]
     entries = catalog.entries if catalog is not None and ids is None else {}
     unbuilt = {str(id): entry for id, entry in entries.items() if str(id) not in records and str(id) not in damaged}
-    return Site(registry, dict(sorted(records.items())), frozenset(here), damaged, unbuilt, licences)
+    return Site(registry, dict(sorted(records.items())), frozenset(here), damaged, unbuilt, licences, ids is not None)
 
 
 def kind_of(record: Record) -> str:

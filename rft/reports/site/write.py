@@ -62,7 +62,7 @@ def write(
                 _put(scratch, f"{id}.html", "artifact", title=id, page=page(found, id))
             progress(total - 2, total, "pages", LAWS)
             _put(scratch, LAWS, "laws", **laws_page(found))
-            _put(scratch, INDEX, "index", **overview(found, ids is not None))
+            _put(scratch, INDEX, "index", **overview(found))
             (scratch / STYLE).write_text((resources.files("rft.reports.site") / STYLE).read_text(encoding="utf-8"))
             files = sorted([*(file.name for file in scratch.iterdir()), MARKER])
             (scratch / MARKER).write_text(json.dumps({"made_by": "rft report", "files": files}, indent=1) + "\n")
