@@ -4,6 +4,8 @@ Every template escapes what it is given. What is HTML already is `Markup`, and i
 """
 
 import re
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,9 +13,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from registry.errors import InputError
+from registry.names import ArtifactId
+from registry.query.api import Registry
 from registry.text import cell, escaped
 from rft.reports.table import Bar, Table
 
+SVG_SIZE = re.compile(rb'<svg[^>]* width="([0-9.]+)pt" height="([0-9.]+)pt"')
 LONGEST = 4_000  # characters of one text in a page
 NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?(e[+-]?[0-9]+)?( ?%| [kMGT]?B)?")
 
@@ -73,9 +79,28 @@ def right(table: Table) -> list[bool]:
     return [any(map(is_number, column)) and all(v is None or is_number(v) for v in column) for column in columns]
 
 
-def figure(svg: Markup, caption: str, alt: str) -> Markup:
+def figure(svg: bytes, caption: str, alt: str) -> Markup:
     """Return a picture for a page: its own scrolling box, a caption, and `alt` for who does not see it.
 
-    `svg` is one of ours, without anything from outside that is not escaped; it has no scripts and loads nothing.
+    The SVG stands in the page as an image: what is in it can run nothing, load nothing, and meet no name of the page.
     """
-    return Markup(environment().get_template("figure.html.jinja").render(svg=svg, caption=caption, alt=alt))
+    size = SVG_SIZE.search(svg)
+    pixels = [round(float(points) * 4 / 3) for points in size.groups()] if size else None
+    source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
+    template = environment().get_template("figure.html.jinja")
+    return Markup(template.render(source=source, pixels=pixels, caption=caption, alt=alt))
+
+
+def drawn(names: Iterable[str], registry: Registry, ids: Sequence[ArtifactId]) -> tuple[list[Markup], list[str]]:
+    """Return figures of `rft plot`, and why others could not be drawn."""
+    from rft.reports.figures.catalogue import FIGURES, draw
+
+    found, missing = [], []
+    for name in names:
+        try:
+            made = draw(name, registry, ids)
+        except InputError as error:
+            missing.append(str(error))
+        else:
+            found.append(figure(made.written("svg"), FIGURES[name].about, made.alt))
+    return found, missing

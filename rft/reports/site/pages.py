@@ -17,7 +17,7 @@ from registry.text import fact, number, size
 from rft.reports.paths import Statistics, report, statistics, tables
 from rft.reports.scores import scores
 from rft.reports.site.graph import Node, pictures
-from rft.reports.site.html import Link
+from rft.reports.site.html import Link, drawn
 from rft.reports.site.questions import Questions, questions
 from rft.reports.table import Table, literal, quoted
 
@@ -162,7 +162,7 @@ def page(site: Site, id: str) -> Page:
         load=_load(artifact) if artifact else [],
         rows=_rows(artifact) if artifact else None,
         questions=questions(artifact) if artifact else None,
-        figures=[],
+        figures=_figures(artifact, counted) if artifact else [],
     )
 
 
@@ -277,6 +277,19 @@ def _load(artifact: Artifact) -> list[tuple[str, str]]:
     words = ["show", "lineage", *(["head"] if m.kind != "model" else []), *(["stats"] if file("path_stats.parquet") else [])]
     found = [("Python", "\n".join(code)), ("SQL", "\n".join(sql)), ("Command", "\n".join(f"rft {word} {id}" for word in words))]
     return [(name, text) for name, text in found if text]
+
+
+def _figures(artifact: Artifact, counted: Statistics | None) -> list[Markup]:
+    """Return what `rft plot` draws of this artifact alone."""
+    if artifact.stored.file("loss.parquet"):
+        names = ["curves"]
+    elif counted is None or not counted.at_k:
+        return []
+    elif artifact.record.rows_are == "TRAINING":
+        names = ["paths", "difficulty", *(["contributions"] if len(counted.sources) > 1 else [])]
+    else:
+        names = ["processes", "difficulty"]
+    return drawn(names, Registry(artifact.store.home), [artifact.stored.id])[0]
 
 
 def _rows(artifact: Artifact) -> Table | None:

@@ -11,7 +11,7 @@ from registry.errors import RftError
 from registry.names import parse_id
 from rft.reports.laws import Claim, Law, laws
 from rft.reports.models import scaling, side_by_side
-from rft.reports.site.html import Link
+from rft.reports.site.html import Link, drawn
 from rft.reports.site.pages import Site
 from rft.reports.table import Table, literal
 
@@ -154,7 +154,10 @@ def laws_page(site: Site) -> dict[str, Any]:
         rows, missing = scaling(site.registry, models), []
     except RftError as error:  # what a score rests on is damaged or gone: the paper's numbers stand without
         rows, missing = [], [str(error)]
+    scored = [parse_id(id) for row in rows if row.maj1 is not None for id in row.models]
     found = laws(site.registry, [parse_id(row.models[0]) for row in rows if row.maj1 is not None])
+    # Without ids a figure is of all models that there are.
+    figures, undrawn = drawn(("loss", "share", "k") if scored or not site.chosen else (), site.registry, scored)
     columns, cells = side_by_side(rows)
     linked = [[Link(str(row[0]), site.link(each.models[0]).href), *row[1:]] for each, row in zip(rows, cells, strict=True)]
     return {
@@ -162,8 +165,8 @@ def laws_page(site: Site) -> dict[str, Any]:
         "models": Table("models, side by side", columns, linked),
         "paper": paper_tables(site),
         "laws": [*law_tables(found.laws), claims_table(found.claims)],
-        "missing": [*missing, *found.missing],
-        "figures": [],
+        "missing": [*missing, *found.missing, *undrawn],
+        "figures": figures,
     }
 
 
