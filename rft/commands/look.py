@@ -159,8 +159,8 @@ def report(
     """Write pages that show artifacts and all they were made from; without names everything that is built.
 
     A folder of HTML that opens from the disk: an overview with the lineage, a page for each artifact with its recipe, counts,
-    statistics, questions with their paths side by side, and the SQL of each table; and the paper's laws and tables. No server,
-    no scripts, nothing from elsewhere.
+    statistics, figures, questions with their paths side by side, and the SQL of the tables; and the paper's laws and tables with
+    one's own numbers. No server, no scripts, nothing from elsewhere.
     """
     from rft.progress import bar
     from rft.publish.gate.licences import terms

@@ -16,6 +16,7 @@ from registry.errors import Conflict
 from registry.names import parse_id
 from registry.query.api import Registry
 from rft.reports.paths import statistics, tables
+from rft.reports.site.graph import Node, pictures
 from rft.reports.site.html import figure, is_number
 from rft.reports.site.questions import MOST, questions
 from rft.reports.site.steps import side_by_side
@@ -250,6 +251,17 @@ def test_numbers_are_known_by_their_looks() -> None:
     assert not any(map(is_number, [None, True, "gsm8k", "1 to 2", "", "1.5 x"]))
 
 
+def test_each_part_of_the_graph_is_a_picture_and_a_ring_is_cut() -> None:
+    def node(id: str, *inputs: str) -> Node:
+        return Node(id, ("maker",), "other", inputs, f"{id}.html")
+
+    nodes = [node("a@1"), node("b@1", "a@1", "gone@1"), node("c@1", "e@1"), node("d@1", "c@1"), node("e@1", "d@1"), node("f@1")]
+    found = pictures({each.id: each for each in [*nodes, node("g@1", "g@1")]}, "Lineage")
+    assert [{each.id for each in part} for part, _ in found] == [{"a@1", "b@1"}, {"c@1", "d@1", "e@1"}, {"f@1", "g@1"}]
+    assert [svg.count('class="arrow"') for _, svg in found] == [1, 2, 0]
+    assert 'href="a@1.html"' in found[0][1]
+
+
 # -- which artifacts, and where they go -----------------------------------------------------------------------------------
 
 
@@ -276,7 +288,7 @@ def test_a_report_is_replaced_whole_and_nothing_else_is(store: Workspace, tmp_pa
         return write(store.registry, None, [parse_id("six@1")], folder, no_licences)
 
     folder = tmp_path / "deep" / "site"
-    write(store.registry, None, None, folder, no_licences)
+    write(store.registry, None, [parse_id("two@1")], folder, no_licences)
     again(folder)
     assert sorted(file.name for file in folder.glob("*.html")) == ["index.html", "laws.html", "six@1.html"]
     (folder / "notes.txt").write_text("mine")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from registry.graph import Graph
+from registry.graph import Cycle, Graph
 from rft.reports.layers import BOX, LINE, lay_out, reduced, words
 from rft.reports.site.html import environment
 
@@ -26,31 +26,47 @@ def pictures(nodes: Mapping[str, Node], of: str, current: str = "") -> list[tupl
 
     `of` says what it is a picture of; `current` has a thick frame.
     """
-    return [(part, _svg(part, f"{of}, part {i}" if i > 1 else of, current, i)) for i, part in enumerate(_parts(nodes), 1)]
+    graph = _without_rings({id: [given for given in node.inputs if given in nodes] for id, node in nodes.items()})
+    found = []
+    for i, part in enumerate(_parts(graph), 1):
+        shown = [nodes[id] for id in part]
+        inputs = {id: graph.inputs[id] for id in part}
+        found.append((shown, _svg(shown, inputs, f"{of}, part {i}" if i > 1 else of, current, i)))
+    return found
 
 
-def _parts(nodes: Mapping[str, Node]) -> list[list[Node]]:
-    graph = Graph({id: [given for given in node.inputs if given in nodes] for id, node in nodes.items()})
+def _parts(graph: Graph[str]) -> list[list[str]]:
     part: dict[str, int] = {}
-    for id in nodes:
-        if id in part:
-            continue
-        waiting = [id]
+    for id in graph.inputs:
+        waiting = [] if id in part else [id]
         while waiting:
             at = waiting.pop()
             if at not in part:
-                part[at] = len(part) if at == id else part[id]
+                part[at] = part.get(id, len(part))
                 waiting += [*graph.inputs[at], *graph.users.get(at, ())]
-    found: dict[int, list[Node]] = {}
+    found: dict[int, list[str]] = {}
     for id in graph.order():
-        found.setdefault(part[id], []).append(nodes[id])
-    together = [nodes for nodes in found.values() if len(nodes) > 1]
-    alone = [node for nodes in found.values() if len(nodes) == 1 for node in nodes]
+        found.setdefault(part[id], []).append(id)
+    together = [ids for ids in found.values() if len(ids) > 1]
+    alone = [id for ids in found.values() if len(ids) == 1 for id in ids]
     return [*together, *([alone] if alone else [])]
 
 
-def _svg(part: Sequence[Node], of: str, current: str, number: int) -> Markup:
-    inputs = reduced({node.id: node.inputs for node in part})
+def _without_rings(inputs: dict[str, list[str]]) -> Graph[str]:
+    """Return a graph without the arrows that close a ring: what is built and what the catalog lists today may contradict each other."""
+    while True:
+        graph = Graph(inputs)
+        try:
+            graph.order()
+        except Cycle as error:
+            node, given = error.ring[:2]
+            inputs = {**inputs, node: [each for each in inputs[node] if each != given]}
+        else:
+            return graph
+
+
+def _svg(part: Sequence[Node], inputs: Mapping[str, Sequence[str]], of: str, current: str, number: int) -> Markup:
+    inputs = reduced(inputs)
     lines = {node.id: words(node.id, *node.about) for node in part}
     layout = lay_out(max(sum(map(len, each)) for each in lines.values()), inputs)
     arrows = []

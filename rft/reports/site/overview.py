@@ -69,7 +69,7 @@ def _artifacts(site: Site) -> Table:
         id = f"{row['name']}@{row['version'] or 'dev'}"
         if id not in site.records:
             continue  # built since
-        inputs = [site.link(given) for given in site.graph.inputs[id]]
+        inputs = [site.link(given.id) for given in site.records[id].inputs]
         rows.append(
             [
                 site.link(id),

@@ -61,7 +61,9 @@ class Site:
 
     @cached_property
     def graph(self) -> Graph[str]:
-        return Graph({id: [given.id for given in record.inputs] for id, record in self.records.items()})
+        """What was made from what; without inputs that are other ones today."""
+        now = {id: record.content for id, record in self.records.items()}
+        return Graph({id: [g.id for g in m.inputs if now.get(g.id) == g.content] for id, m in self.records.items()})
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
@@ -248,7 +250,8 @@ def _counts(site: Site, m: Record, artifact: Artifact | None) -> list[Table]:
         sql = f"select reason, rows from drops_by_reason where {where} order by rows desc, reason"
         found.append(Table("not kept, by reason", ["reason", "rows"], [list(drop) for drop in drops], sql))
     if m.facts:
-        found.append(Table("facts of its making", ["", ""], [[key, fact(key, value)] for key, value in m.facts.items()]))
+        sql = f"select fact, value from facts where {where}"
+        found.append(Table("facts of its making", ["", ""], [[key, fact(key, value)] for key, value in m.facts.items()], sql))
     if artifact is not None and m.rows_are == "SCORES":
         sql = f"select * from scores where {where} order by rowid"
         columns, scored = scores(site.registry.sql(sql).to_dicts())
