@@ -18,7 +18,7 @@ from registry.query.api import Registry
 from rft.reports.paths import statistics, tables
 from rft.reports.site.graph import Node, pictures
 from rft.reports.site.html import figure, is_number
-from rft.reports.site.questions import MOST, questions
+from rft.reports.site.questions import MOST, MOST_PATHS, questions
 from rft.reports.site.steps import side_by_side
 from rft.reports.site.write import Written, write
 from tests.report_store import IMAGE, LATEX, SCRIPT, no_licences, planted
@@ -180,6 +180,9 @@ def test_the_paths_of_a_question_stand_side_by_side(store: Workspace) -> None:
     steps = {tuple(line[column].text for line in pencils.lines if line[column].text) for column in range(len(pencils.paths))}
     assert ("3*8=24", "12+24=36") in steps
     assert ("8+8=16", "16+8=24", "24+12=36") in steps
+    pages_read = next(q for q in found.shown if q.id == IDS[4])
+    assert (len(pages_read.paths), pages_read.more) == (MOST_PATHS, pages_read.count - MOST_PATHS)
+    assert pages_read.count > MOST_PATHS
     rolls = next(q for q in found.shown if q.question and SCRIPT in q.question)
     assert rolls.wrong == [("33", 2), ("24", 1)]
     assert rolls.answer == "15"
