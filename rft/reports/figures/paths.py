@@ -18,7 +18,7 @@ from rft.reports.paths import KS, statistics
 
 MOST = 7  # series that can be told apart
 MOST_SETS, MOST_COMBINATIONS = 12, 20  # of an UpSet plot
-BARS = 10  # of the share of right draws
+BARS, FEW_DRAWS = 10, 16  # of the share of right draws; as many draws have each a point of their own
 
 
 def against_k(registry: Registry, ids: Sequence[ArtifactId]) -> Drawing:
@@ -27,12 +27,13 @@ def against_k(registry: Registry, ids: Sequence[ArtifactId]) -> Drawing:
     if len(keys := {one.record.facts["key"]: one.id for one in sets}) > 1:
         said = " and ".join(f"{id} by the {key} key" for key, id in keys.items())
         raise InputError(f"{said}: their numbers of paths cannot be compared. Draw them apart.")
+    alone = any(len(one.record.facts["sources"]) == 1 for one in sets)
     paper = published()["published_paths"].filter((pl.col("statistic") == "distinct") & (pl.col("temperature") == 0.7))
     made, (axes,) = drawing(
         "Distinct reasoning paths a question, the human's counted, against k, the draws of each question. Grey: the paper's "
         f"{paper.height} points on GSM8K's training set (Table 2, by lists of equations)."
         + "".join(f" {one.id}: {_questions(one):,} questions, {one.record.facts['key']} key." for one in sets)
-        + (" Dashed: what is expected up to twice the draws, with a 95 % interval, for sets of one source." if sets else ""),
+        + (" Dashed: what is expected up to twice the draws, with a 95 % interval, of a set of one source." if alone else ""),
         "Line plot: the number of distinct paths grows with the number of draws, ever more slowly.",
     )
     for place, base in enumerate(paper["base"].unique(maintain_order=True)):
@@ -134,26 +135,34 @@ def difficulty(registry: Registry, ids: Sequence[ArtifactId]) -> Drawing:
     """How hard the questions are: by the share of their draws that are right."""
     graded = _graded(registry, ids, None)
     made, (axes,) = drawing(
-        "Questions by the share of their draws that have the right answer (pass rate), in tenths; the first and the last point are the questions of "
-        "which none and all are right. "
+        "Questions by the share of their draws that have the right answer (pass rate): a point for each number of right draws, or of more than "
+        f"{FEW_DRAWS} draws for each tenth, and for none and all. "
         + "; ".join(f"{one.id}: {_questions(one):,} questions, {_draws(one)} draws of each" for one in graded)
         + ".",
-        "Histogram: questions by the share of right draws.",
+        "Line plot: questions by the share of right draws.",
     )
     for place, artifact in enumerate(graded):
         stats = read(artifact.stored, "path_stats")
         assert stats is not None
-        rates = stats.filter(pl.col("draws") > 0).select(rate=pl.col("right_answers") / pl.col("draws"))["rate"]
-        edges = [i / BARS for i in range(BARS + 1)]
-        inner = [((rates > low) & (rates <= high) & (rates < 1)).sum() for low, high in pairwise(edges)]
-        counts = [(rates == 0).sum(), *inner, (rates == 1).sum()]
-        xs = [0, *((low + high) * 50 for low, high in pairwise(edges)), 100]
-        axes.plot(xs, [100 * int(n) / max(rates.len(), 1) for n in counts], ms=5, lw=1.4, label=artifact.id, **look(place))
+        drawn = stats.filter(pl.col("draws") > 0).select("draws", rate=pl.col("right_answers") / pl.col("draws"))
+        xs, counts = _by_rate(drawn["rate"], drawn["draws"].unique().to_list())
+        axes.plot(xs, [100 * n / max(drawn.height, 1) for n in counts], ms=5, lw=1.4, label=artifact.id, **look(place))
     axes.set_xlabel("pass rate, % of the draws of a question")
     axes.set_ylabel("% of the questions with draws")
     axes.set_ylim(0)
     legend(axes)
     return made
+
+
+def _by_rate(rates: pl.Series, draws: Sequence[int]) -> tuple[list[float], list[int]]:
+    """Return pass rates in percent, and how many questions have each: those there can be of few draws, else the middles of tenths."""
+    if len(draws) == 1 and draws[0] <= FEW_DRAWS:
+        each = [i / draws[0] for i in range(draws[0] + 1)]
+        return [100 * rate for rate in each], [int((rates == rate).sum()) for rate in each]
+    edges = [i / BARS for i in range(BARS + 1)]
+    inner = [int(((rates > low) & (rates <= high) & (rates < 1)).sum()) for low, high in pairwise(edges)]
+    middles = [(low + high) * 50 for low, high in pairwise(edges)]
+    return [0, *middles, 100], [int((rates == 0).sum()), *inner, int((rates == 1).sum())]
 
 
 def _graded(registry: Registry, ids: Sequence[ArtifactId], rows_are: str | None) -> list[Artifact]:
