@@ -14,21 +14,24 @@ from registry.query.published import published
 
 PROMPT, RESPONSE = 66, 130  # tokens of a question of GSM8K and of a solution (Appendix E)
 QUESTIONS, DRAWS, EPOCHS = 7_473, 100, 3
+TEST_QUESTIONS = 1_319
 U33B_ROWS = 110_000
 CLOSE = 0.05  # of the paper's number, which has two digits
 
 
 @dataclass(frozen=True)
 class Transformer:
-    """The shape of a model: its layers, and the width of its residual stream."""
+    """The shape of a model: its layers, the width of its residual stream, and its parameters without embeddings, where they are
+    known otherwise than by that. A model of which only these are known has 0 layers: its attention is not counted."""
 
     layers: int
     width: int
+    counted: float | None = None
 
     @property
     def parameters(self) -> float:
-        """Parameters without embeddings: 12 layers x width squared."""
-        return 12 * self.layers * self.width**2
+        """Parameters without embeddings: 12 layers x width squared, unless they were counted."""
+        return 12 * self.layers * self.width**2 if self.counted is None else self.counted
 
 
 SHAPES = {
@@ -62,7 +65,7 @@ def _token(model: Transformer, context: int) -> float:
 
 
 def _cached_token(model: Transformer, context: int) -> float:
-    return 20 * model.layers * model.width**2 + 2 * model.layers * context * model.width
+    return 2 * model.parameters - 4 * model.layers * model.width**2 + 2 * model.layers * context * model.width
 
 
 @dataclass(frozen=True)
