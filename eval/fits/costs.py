@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from eval.fits.devices import device_of
 from registry.query.published import published
 
 PROMPT, RESPONSE = 66, 130  # tokens of a question of GSM8K and of a solution (Appendix E)
@@ -68,6 +69,15 @@ def _cached_token(model: Transformer, context: int) -> float:
     return 2 * model.parameters - 4 * model.layers * model.width**2 + 2 * model.layers * context * model.width
 
 
+def published_utilisation(what: str, base: str = "llama-7b") -> float:
+    """Return the share of an A100's peak that the GPU hours of Table 4 come to: the FLOPs are those of the formula."""
+    hours = published()["published_costs"].filter(what=what, base=base, unit="GPU hours")["value"].item()
+    (flops,) = (row.computed for row in table_4() if (row.what, row.base) == (what, base))
+    a100 = device_of("A100")
+    assert a100 is not None
+    return float(flops / (hours * 3600 * a100.peak))
+
+
 @dataclass(frozen=True)
 class Row:
     """A number of Table 4 beside ours: of which base, in FLOPs."""
@@ -96,6 +106,51 @@ def table_4() -> Iterator[Row]:
         yield Row(what, base, value, formulas[what](SHAPES[base], nominal, seen))
 
 
+@dataclass(frozen=True)
+class Point:
+    """What is paid for more accuracy, by the published tables: FLOPs more, points (of greedy accuracy) more."""
+
+    way: str
+    base: str
+    flops: float
+    points: float
+
+    @property
+    def each(self) -> float:
+        """FLOPs for one point."""
+        return self.flops / self.points
+
+
+def points() -> Iterator[Point]:
+    """Yield what RFT, more human data and more pre-training cost and bring. FLOPs are Table 4's but for training on one's own samples."""
+    tables = published()
+    score, cost = tables["published_scores"].filter(metric="maj1@1", mark="P"), tables["published_costs"].filter(unit="FLOPs")
+
+    def flops(what: str, base: str) -> float:
+        return float(cost.filter(what=what, base=base)["value"].item())
+
+    def accuracy(base: str, setting: str, **where: float) -> float:
+        return 100 * float(score.filter(base=base, setting=setting, **where)["value"].max())  # type: ignore[arg-type]
+
+    drawn = score.filter(setting="rft", k=DRAWS)
+    everyone = sum(flops("rft inference", base) for base in drawn["base"])
+    for base, rows in drawn.select("base", "rows").iter_rows():
+        if (gain := accuracy(base, "rft", k=DRAWS) - accuracy(base, "sft", share=1)) > 0:
+            own = flops("rft inference", base) + training(SHAPES[base].parameters, (PROMPT + RESPONSE) * EPOCHS * rows)
+            yield Point(f"RFT on {DRAWS} draws of its own", base, own, gain)
+    for base in drawn["base"]:
+        more = everyone + flops("rft-u33b training", base)
+        yield Point("RFT on U33B, all draws paid", base, more, accuracy(base, "rft-u33b") - accuracy(base, "sft", share=1))
+    for base in drawn["base"]:
+        gain = accuracy(base, "sft", share=1) - accuracy(base, "sft", share=0.5)
+        yield Point("SFT on all human solutions, not half", base, flops("sft", base) / 2, gain)
+    for setting, words in (("rft-u33b", "pre-training, after RFT on U33B"), ("sft", "pre-training, after SFT")):
+        for less, more_of in (("llama-7b", "llama2-7b"), ("llama-7b", "llama-13b"), ("llama-13b", "llama2-13b")):
+            more = flops("pre-training", more_of) - flops("pre-training", less)
+            gain = accuracy(more_of, setting, share=1) - accuracy(less, setting, share=1)
+            yield Point(words, f"{less} to {more_of}", more, gain)
+
+
 PAGE = """# What it costs
 
 FLOPs by the formulas of the paper's Appendix E beside its Table 4, as `python -m eval.fits.costs` prints them. A solution has {response} tokens, a question {prompt};
@@ -112,6 +167,19 @@ parameters are those without embeddings, but for pre-training, where the paper t
 |---|---|---|---|---|
 """
 
+POINTS = """
+## What one more point of accuracy costs
+
+From the published accuracies (Table 5, greedy) and FLOPs (Table 4). Section 4.2 says it of pre-training, for RFT on U33B: from 7B to 7B-2 it takes 4.2e22 FLOPs
+more, for 0.05 less loss and 2.1 points; from 7B to 13B 3.6e22, for 0.07 and 2.3; SFT costs about 1e-5 and RFT 1e-4 of pre-training. A point by RFT takes
+about {ratio:,.0f} times fewer FLOPs than one by that first step: {rft:.1e} against {pretraining:.1e}, for llama-7b and its own draws. What none of these counts is the
+work of people: the second half of the human solutions, {half:,} of them, costs the fewest FLOPs. The draws are Table 4's, of which see above; training on a model's own
+draws is by the formula, on about 47,000 rows. Those of llama-33b bring it nothing (54.5 after 54.6), so there is no price for a point.
+
+| way | base | FLOPs more | points more | FLOPs a point |
+|---|---|---|---|---|
+"""
+
 
 def page() -> str:
     """Return docs/costs.md."""
@@ -121,6 +189,11 @@ def page() -> str:
         f"| {row.what} | {row.base} | {row.published:.2g} | {row.computed:.3g} | {row.computed / row.published:.2f} |\n"
         for row in table_4()
     ]
+    steps = list(points())
+    by = {(step.way.split()[0], step.base): step.each for step in reversed(steps)}
+    rft, pretraining = by["RFT", "llama-7b"], by["pre-training,", "llama-7b to llama2-7b"]
+    lines += [POINTS.format(ratio=round(pretraining / rft, -3), rft=rft, pretraining=pretraining, half=QUESTIONS // 2)]
+    lines += [f"| {step.way} | {step.base} | {step.flops:.2g} | {step.points:.1f} | {step.each:.2g} |\n" for step in steps]
     return "".join(lines)
 
 
