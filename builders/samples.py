@@ -92,7 +92,7 @@ def build(
             "prompt_tokens": sum(map(len, work.prompts.values())) * k,
             "tokens": _total(draws["token_count"]),
             "tokens_made": made.tokens,
-            "seconds": round(made.seconds, 1),
+            "seconds": round(made.seconds, 3),
         },
     )
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from eval.fits.devices import device_of
+from eval.fits.devices import DEVICES, device_of
 from registry.query.published import published
 
 PROMPT, RESPONSE = 66, 130  # tokens of a question of GSM8K and of a solution (Appendix E)
 QUESTIONS, DRAWS, EPOCHS = 7_473, 100, 3
 TEST_QUESTIONS = 1_319
 U33B_ROWS = 110_000
+UTILISED = {"sft": "sft", "drawing": "rft inference", "pretraining": "pre-training"}
 CLOSE = 0.05  # of the paper's number, which has two digits
 
 
@@ -162,9 +163,32 @@ parameters are those without embeddings, but for pre-training, where the paper t
   printed has a factor too many (each token counts once for every token before it), and the table is what that formula gives for *one* sample of each question
   ({printed_7b:.2g} for 7B; all but 70B fit), where the paper drew {draws}. The column below has the usual reading of the formula, and {draws} draws of each question.
 - **RFT on U33B** fits for 33B alone: by the same formula the table's numbers are those of 97,000 to 132,000 rows, by base; the union has about 110,000.
+- **GPU hours** of Table 4 are A100 hours. By the formulas the 7B reached {sft:.0%} of the peak in SFT, {drawing:.0%} in sampling and {pretraining:.0%} in pre-training.
 
 | what | base | Table 4 | by the formula | ratio |
 |---|---|---|---|---|
+"""
+
+LINES = """
+## What your lines cost
+
+`rft cost NAME` (lines with all that they need) and `rft plan --cost` (what is missing) apply the same formulas to a catalog. For each line that samples or trains:
+
+- **Draws** are questions x k, rows of a training rows x epochs. Of a selection that is not built they are as many a question as those of a built one with the
+  same recipe and draws. Draws that are there already are counted like others; `rft build NAME --dry-run` tells them apart.
+- **Tokens** are, the first that is known: those that a built line took which asks or trains on the same rows, or rows of the same questions, or asks the same model
+  (it is named); those in the first 1,000 questions and human solutions, in the line's prompt, by its own tokenizer; GSM8K's in the paper, for rows that are GSM8K's.
+- **Parameters** are those of all tensors but embeddings, if the files are here; else what the line says (`parameters`), what it makes (`pretrain`), or, for the
+  bases of the paper, 12 x layers x width squared. Without layers and width attention is not counted.
+- **Hours** are FLOPs / (peak x utilisation), of one GPU. The utilisation is the user's; else that of the similar line, if it ran on the same kind of GPU; else, and
+  this is an assumption that is printed, what the paper's 7B reached, see above. GPUs "from" are the fewest whose memory holds 2 bytes a parameter for
+  sampling, 16 for training (fp32 weights and gradients, Adam's two moments): activations and caches come on top.
+- **Money** is hours x `--price`, or, for samples of a server that sells tokens, by `--price-in` and `--price-out` for a million.
+- What none of this says is **unknown**, with the reason, and not in the total. A built line shows what it took by its record: tokens, hours without the loading
+  of the model, device, and the share of its peak if it is one of these:
+
+| GPU | dense bf16, TFLOP/s | memory, GB | source |
+|---|---|---|---|
 """
 
 POINTS = """
@@ -184,15 +208,19 @@ draws is by the formula, on about 47,000 rows. Those of llama-33b bring it nothi
 def page() -> str:
     """Return docs/costs.md."""
     printed = generation_as_printed(SHAPES["llama-7b"], PROMPT, RESPONSE) * QUESTIONS
-    lines = [PAGE.format(prompt=PROMPT, response=RESPONSE, draws=DRAWS, printed_7b=printed)]
+    reached = {name: published_utilisation(what) for name, what in UTILISED.items()}
+    lines = [PAGE.format(prompt=PROMPT, response=RESPONSE, draws=DRAWS, printed_7b=printed, **reached)]
     lines += [
         f"| {row.what} | {row.base} | {row.published:.2g} | {row.computed:.3g} | {row.computed / row.published:.2f} |\n"
         for row in table_4()
     ]
+    lines += [LINES, *(f"| {d.name} | {d.peak / 1e12:,.0f} | {d.memory / 1e9:.0f} | {d.source} |\n" for d in DEVICES)]
     steps = list(points())
     by = {(step.way.split()[0], step.base): step.each for step in reversed(steps)}
     rft, pretraining = by["RFT", "llama-7b"], by["pre-training,", "llama-7b to llama2-7b"]
-    lines += [POINTS.format(ratio=round(pretraining / rft, -3), rft=rft, pretraining=pretraining, half=QUESTIONS // 2)]
+    lines += [
+        POINTS.format(ratio=round(pretraining / rft, -3), rft=rft, pretraining=pretraining, half=QUESTIONS - QUESTIONS // 2)
+    ]
     lines += [f"| {step.way} | {step.base} | {step.flops:.2g} | {step.points:.1f} | {step.each:.2g} |\n" for step in steps]
     return "".join(lines)
 

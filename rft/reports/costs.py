@@ -5,7 +5,7 @@ FLOPs are those of the paper's Appendix E (eval/fits/costs.py). GPU hours are FL
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from registry.graph import Graph
 from registry.names import ArtifactId, meant
 from registry.store.store import Store
 from registry.text import number, size, table
-from rft.reports.expected import SPENDING, Expectations, Line
+from rft.reports.expected import SPENDING, Expectations, Figure, Line
 
 TABLE_4 = {"samples": "rft inference", "sft": "sft", "pretrain": "pre-training"}  # whose GPU hours say the utilisation
 BYTES = {"samples": 2, "sft": 16, "pretrain": 16}  # on the GPUs for a parameter: bf16; fp32 weights, gradients, Adam's moments
@@ -128,34 +128,32 @@ def all_for(names: Iterable[str], steps: Mapping[ArtifactId, Step], store: Store
 
 
 def _cost(line: Line, known: Expectations, terms: Terms) -> Cost:
-    expected = known.of(line)
-    figures = (expected.model, expected.count, expected.prompt, expected.tokens)
+    model, amount, prompt, new, made, like = known.of(line)
+    figures: tuple[Figure[Any], ...] = (model, amount, prompt, new)
     unknown = [figure.source for figure in figures if figure.value is None]
     sources = [] if unknown else [figure.source for figure in figures if figure.source]
-    model, count, prompt, new = (figure.value for figure in figures)
-    sampling = line.maker == "samples"
-    flops = hours = utilisation = None
-    if model and count and prompt is not None and new is not None:
-        flops = _flops(line, model, count, prompt, new)
-    gpu = terms.gpu
-    if gpu:
-        like = _measured(expected.like, known) if expected.like else None
-        utilisation, source = _utilisation(line, like, terms)
+    flops = hours = utilisation = gpus = None
+    if model.value and amount.value and prompt.value is not None and new.value is not None:
+        flops = _flops(line, model.value, amount.value, prompt.value, new.value)
+    if gpu := terms.gpu:
+        utilisation, source = _utilisation(line, like and _measured(like, known), terms)
         hours = flops and flops / (gpu.peak * utilisation) / 3600
         sources += [source] if hours and source else []
-    read, drawn = (each and count and each * count for each in (prompt if sampling else None, new))
-    planned = Spent(count if sampling else None, read, drawn, flops, hours, utilisation, expected.bytes, None, gpu and gpu.name)
-    gpus = math.ceil(BYTES[line.maker] * model.parameters / gpu.memory) if gpu and model else None
-    priced = Spent(**asdict(planned) | {"money": _money(planned, terms)})
-    measured, reused = _measured(line, known), line.stored.record.facts.get("draws_reused", 0) if line.stored else 0
+        gpus = math.ceil(BYTES[line.maker] * model.value.parameters / gpu.memory) if model.value else None
+    draws = amount.value if line.maker == "samples" else None
+    read = draws and prompt.value and draws * prompt.value
+    drawn = amount.value and new.value and amount.value * new.value
+    planned = Spent(draws, read, drawn, flops, hours, utilisation, made, None, gpu.name if gpu else None)
+    planned = replace(planned, money=_money(planned, terms))
+    reused = line.stored.record.facts.get("draws_reused", 0) if line.stored else 0
     why, unknown = list(dict.fromkeys(sources)), list(dict.fromkeys(unknown))
-    return Cost(str(line.id), line.maker, priced, gpus, why, unknown, measured, reused)
+    return Cost(str(line.id), line.maker, planned, gpus, why, unknown, _measured(line, known), reused)
 
 
-def _flops(line: Line, model: Transformer, count: float, prompt: float, new: float) -> float:
+def _flops(line: Line, model: Transformer, amount: float, prompt: float, new: float) -> float:
     if line.maker == "samples":
-        return count * generation(model, round(prompt), round(new))
-    return training(model.parameters, count * new)
+        return amount * generation(model, round(prompt), round(new))
+    return training(model.parameters, amount * new)
 
 
 def _utilisation(line: Line, like: Spent | None, terms: Terms) -> tuple[float, str]:
@@ -211,7 +209,7 @@ def _total(planned: Sequence[Spent]) -> Spent:
         return sum(values) if values else None
 
     names = ("draws", "prompt_tokens", "tokens", "flops", "hours", "bytes", "money")
-    return Spent(**{name: total(name) for name in names}, utilisation=None, device=None)  # type: ignore[arg-type]
+    return Spent(**{name: total(name) for name in names}, utilisation=None, device=None)
 
 
 def _assumed(found: Sequence[Cost], terms: Terms) -> list[str]:
@@ -274,7 +272,7 @@ def _cells(spent: Spent) -> list[str | None]:
         text(spent.prompt_tokens, ",.0f"),
         text(spent.tokens, ",.0f"),
         text(spent.flops, ".2e"),
-        None if spent.hours is None else f"{spent.hours:,.1f}" if spent.hours >= 0.1 else f"{spent.hours:.2g}",
+        None if spent.hours is None else f"{spent.hours:,.1f}" if spent.hours >= 10 else f"{spent.hours:.2g}",
         None if spent.bytes is None else size(round(spent.bytes)),
         text(spent.money, ",.2f"),
     ]

@@ -5,7 +5,7 @@ the paper where they are GSM8K's. Where none of these says it, it is unknown.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
@@ -65,12 +65,12 @@ class Line(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a line will compute. `count`: draws, or rows times epochs; tokens are of one of these, means: of its prompt (a
+    """What a line will compute. `amount`: draws, or rows times epochs; tokens are of one of these, means: of its prompt (a
     training: 0), and new ones (a training: all of the row). `bytes`: of all that is made. `like`: the built line that it is
     taken to be similar to."""
 
     model: Figure[Transformer]
-    count: Figure[float]
+    amount: Figure[float]
     prompt: Figure[float]
     tokens: Figure[float]
     bytes: float | None
@@ -82,8 +82,9 @@ class Expectations:
 
     def __init__(self, steps: Mapping[ArtifactId, Step], store: Store, folder: Path) -> None:
         self.steps, self.store, self.folder = steps, store, folder
+        self.line = cache(self._line)
 
-    def line(self, id: ArtifactId) -> Line | None:
+    def _line(self, id: ArtifactId) -> Line | None:
         if (step := self.steps.get(id)) is not None:
             recipe = step.recipe
             stored = self.store.readable(id) if step.state == "ok" else None
@@ -101,9 +102,9 @@ class Expectations:
         """Return what a line of one of the makers SPENDING is expected to compute."""
         like, rows, size = self._similar(line), self.rows(line.data), self.size(line.model)
         times = line.params["k"] if line.maker == "samples" else line.params["epochs"]
-        count = Figure(None if rows.value is None else rows.value * times, rows.source)
+        amount = Figure(None if rows.value is None else rows.value * times, rows.source)
         prompt, tokens = self._tokens(line, like)
-        return Expected(size, count, prompt, tokens, self._bytes(line, like, count.value), like)
+        return Expected(size, amount, prompt, tokens, self._bytes(line, like, amount.value), like)
 
     # -- how many rows ---------------------------------------------------------------------------------------------------
 
@@ -119,9 +120,10 @@ class Expectations:
             return Figure(SPLITS[params["split"]], "")
         if line.maker in ("story_problems", "story_text"):
             return Figure(params["count" if "count" in params else "lines"], "")
-        if line.maker == "fraction":
-            whole, share = self.rows(line.inputs[0]), 1 / params["denominator"]
-            return whole._replace(value=whole.value and round(whole.value * (1 - share if params["part"] == "out" else share)))
+        if line.maker == "fraction" and self._root(id) == self._plain(id):  # of a set, only samples are divided
+            whole = self.rows(line.inputs[0])
+            part = whole.value and whole.value // params["denominator"]
+            return whole._replace(value=whole.value - part if whole.value and part and params["part"] == "out" else part)
         if line.maker in ("rejection", "union"):
             like = next((one for one in self.built if self._selects(one) == self._selects(line)), None)
             asked = self.rows(self._questions(line))
@@ -145,6 +147,12 @@ class Expectations:
         while line.maker in ("rejection", "union") and (above := self.line(line.inputs[0])):
             line = above
         return line.id
+
+    def _plain(self, id: ArtifactId) -> ArtifactId:
+        """Return what rows are a fraction of."""
+        while (line := self.line(id)) and line.maker == "fraction":
+            id = line.inputs[0]
+        return id
 
     def _root(self, id: ArtifactId) -> ArtifactId:
         """Return the questions that all rows come from: those of which these are a fraction, or answers."""
@@ -272,11 +280,11 @@ class Expectations:
         whole = PROMPT + RESPONSE
         return Mean(0, whole) if line.maker == "sft" else Mean(PROMPT + line.params["shots"] * whole, RESPONSE)
 
-    def _bytes(self, line: Line, like: Line | None, count: float | None) -> float | None:
+    def _bytes(self, line: Line, like: Line | None, draws: float | None) -> float | None:
         """Return the bytes of what a line makes: samples by the draw, a model as large as others of the same base."""
         if line.maker == "samples":
-            like = like if like and like.stored and like.stored.record.rows else None
-            return count * like.stored.record.bytes / like.stored.record.rows if like and like.stored and count else None
+            record = like.stored.record if like and like.stored else None
+            return draws * record.bytes / record.rows if record and record.rows and draws else None
         known = (
             one.stored.record.bytes
             for one in self.built
