@@ -179,11 +179,13 @@ LINES = """
 - **Tokens** are, the first that is known: those that a built line took which asks or trains on the same rows, or rows of the same questions, or asks the same model
   (it is named); those in the first 1,000 questions and human solutions, in the line's prompt, by its own tokenizer; GSM8K's in the paper, for rows that are GSM8K's.
 - **Parameters** are those of all tensors but embeddings, if the files are here; else what the line says (`parameters`), what it makes (`pretrain`), or, for the
-  bases of the paper, 12 x layers x width squared. Without layers and width attention is not counted.
+  bases of the paper, 12 x layers x width squared. Without layers and width attention is not counted; a mixture of experts
+  is counted whole.
 - **Hours** are FLOPs / (peak x utilisation), of one GPU. The utilisation is the user's; else that of the similar line, if it ran on the same kind of GPU; else, and
   this is an assumption that is printed, what the paper's 7B reached, see above. GPUs "from" are the fewest whose memory holds 2 bytes a parameter for
   sampling, 16 for training (fp32 weights and gradients, Adam's two moments): activations and caches come on top.
-- **Money** is hours x `--price`, or, for samples of a server that sells tokens, by `--price-in` and `--price-out` for a million.
+- **Money** is hours x `--price`, or, for samples of a server that sells tokens, by `--price-in` and `--price-out` for a million. What a
+  line took is priced by the hour only if it ran on that GPU.
 - What none of this says is **unknown**, with the reason, and not in the total. A built line shows what it took by its record: tokens, hours without the loading
   of the model, device, and the share of its peak if it is one of these:
 

@@ -144,10 +144,11 @@ def _cost(line: Line, known: Expectations, terms: Terms) -> Cost:
     read = draws and prompt.value and draws * prompt.value
     drawn = amount.value and new.value and amount.value * new.value
     planned = Spent(draws, read, drawn, flops, hours, utilisation, made, None, gpu.name if gpu else None)
-    planned = replace(planned, money=_money(planned, terms))
+    planned, measured = replace(planned, money=_money(planned, terms)), _measured(line, known)
+    measured = measured and replace(measured, money=_money(measured, terms))
     reused = line.stored.record.facts.get("draws_reused", 0) if line.stored else 0
     why, unknown = list(dict.fromkeys(sources)), list(dict.fromkeys(unknown))
-    return Cost(str(line.id), line.maker, planned, gpus, why, unknown, _measured(line, known), reused)
+    return Cost(str(line.id), line.maker, planned, gpus, why, unknown, measured, reused)
 
 
 def _flops(line: Line, model: Transformer, amount: float, prompt: float, new: float) -> float:
@@ -170,7 +171,9 @@ def _money(spent: Spent, terms: Terms) -> float | None:
         if spent.prompt_tokens is None or spent.tokens is None:
             return None
         return (spent.prompt_tokens * terms.price_in + spent.tokens * terms.price_out) / 1e6
-    return None if terms.price is None or spent.hours is None else spent.hours * terms.price
+    if terms.price is None or spent.hours is None or device_of(spent.device or "") != terms.gpu:
+        return None
+    return spent.hours * terms.price
 
 
 def _measured(line: Line, known: Expectations) -> Spent | None:

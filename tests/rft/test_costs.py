@@ -236,6 +236,14 @@ def test_money_is_by_the_hour_or_by_the_token(built: Workspace) -> None:
     assert two.planned.money == pytest.approx(((two.planned.prompt_tokens or 0) + 3 * (two.planned.tokens or 0)) / 1e6)
 
 
+def test_what_a_line_took_is_priced_by_the_hour_only_on_the_device_that_has_the_price(lines: Workspace) -> None:
+    say_in_record(lines, "two@1", engines=["vllm 1, NVIDIA H100 80GB HBM3, bfloat16"], seconds=7200.0)
+    for device, money in (("H100", 6.0), ("H200", None)):
+        measured = one(lines, "two@1", Terms(device=device, price=3.0)).measured
+        assert measured is not None
+        assert measured.money == money
+
+
 def test_an_artifact_without_a_line_shows_what_it_took(lines: Workspace) -> None:
     lines.file.unlink()
     found = one(lines, "two@1")
