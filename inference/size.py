@@ -1,6 +1,8 @@
-"""How large a model is, by its files alone: no weight is loaded.
+"""How large a model is, by its files alone.
 
-size_of(folder)   ->   Transformer(layers=32, width=4096, counted=6.6e9)
+    size_of(folder)   ->   Transformer(layers=32, width=4096, counted=6.5e9)
+
+No weight is loaded: the head of a safetensors file says the shapes of its tensors.
 """
 
 import json
@@ -26,9 +28,18 @@ def size_of(folder: Path) -> Transformer | None:
     )
     if not (isinstance(layers, int) and isinstance(width, int)):
         return None
-    shapes = [shape for file in sorted(folder.glob("*.safetensors")) for shape in _shapes(file)]
+    shapes = [shape for file in _weights(folder) for shape in _shapes(file)]
     counted = sum(math.prod(shape) for shape in shapes if shape[:1] != [config.get("vocab_size")])
     return Transformer(layers, width, float(counted) or None)
+
+
+def _weights(folder: Path) -> list[Path]:
+    """Return the safetensors files of a model; none if one is missing."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return sorted(folder.glob("*.safetensors"))
+    files = [folder / name for name in sorted(set(json.loads(index.read_bytes())["weight_map"].values()))]
+    return files if all(file.is_file() for file in files) else []
 
 
 def _shapes(file: Path) -> list[list[int]]:

@@ -9,7 +9,7 @@ from registry.errors import RemoteError
 from registry.hub_client import Repo, Revision, files_at, snapshot
 from registry.maker import Licence, Parameters, Trained
 from registry.store.record import HubFiles, files_in
-from trainers.local import known_facts
+from trainers.local import known_loss
 
 EDITION = 1
 
@@ -38,10 +38,7 @@ def train(
         raise RemoteError(f"{repo} at {revision[:12]} has no weights (*.safetensors or *.bin). Check repo and revision.")
     folder = snapshot(repo, revision, names, kind="model")
     files = [file for file in files_in(folder) if file.name in names]
-    return Trained(
-        known_facts(loss=loss, loss_source=loss_source, parameters=parameters),
-        hub=HubFiles(repo=repo, revision=revision, files=files),
-    )
+    return Trained(known_loss(loss, loss_source), hub=HubFiles(repo=repo, revision=revision, files=files))
 
 
 def wanted(names: list[str]) -> list[str]:

@@ -27,7 +27,7 @@ def train(
     """Copy the folder's files, without those that an artifact has beside a model's own.
 
     `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `parameters` are those without
-    embeddings, for `rft cost`; `licence` is the model's own.
+    embeddings, for `rft cost` before the folder is here; `licence` is the model's own.
 
     What the model was `made_from`, elsewhere or earlier, is not read: it stands in the lineage, as the line's author says.
     Raises InputError if the folder holds no config.json.
@@ -36,9 +36,9 @@ def train(
         raise InputError(f"{path.name} has no config.json, so it is no model that transformers can load. Name its folder.")
     ours = {RECORD, *BESIDE}  # of a folder that was an artifact somewhere
     shutil.copytree(path, run.folder, dirs_exist_ok=True, ignore=lambda at, names: ours & {*names} if Path(at) == path else ())
-    return Trained(known_facts(loss=loss, loss_source=loss_source, parameters=parameters))
+    return Trained(known_loss(loss, loss_source))
 
 
-def known_facts(**said: float | str | None) -> dict[str, float | str]:
-    """Return the facts about a model that a line gives."""
-    return {name: value for name, value in said.items() if value is not None}
+def known_loss(loss: float | None, source: str | None) -> dict[str, float | str]:
+    """Return the facts about a pre-training loss that a line gives."""
+    return {name: value for name, value in (("loss", loss), ("loss_source", source)) if value is not None}

@@ -176,8 +176,8 @@ LINES = """
 
 - **Draws** are questions x k, rows of a training rows x epochs. Of a selection that is not built they are as many a question as those of a built one with the
   same recipe and draws. Draws that are there already are counted like others; `rft build NAME --dry-run` tells them apart.
-- **Tokens** are, the first that is known: those that a built line took which asks or trains on the same rows, or rows of the same questions, or asks the same model
-  (it is named); those in the first 1,000 questions and human solutions, in the line's prompt, by its own tokenizer; GSM8K's in the paper, for rows that are GSM8K's.
+- **Tokens** are, the first that is known: those that a built line took which asks or trains on the same rows, or rows of the same questions, or asks the same model,
+  with the same prompt, shots and limit (it is named); those in the first 1,000 questions and human solutions, in the line's prompt, by its own tokenizer; GSM8K's in the paper, for rows that are GSM8K's.
 - **Parameters** are those of all tensors but embeddings, if the files are here; else what the line says (`parameters`), what it makes (`pretrain`), or, for the
   bases of the paper, 12 x layers x width squared. Without layers and width attention is not counted; a mixture of experts
   is counted whole.

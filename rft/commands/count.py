@@ -263,11 +263,10 @@ def cost(
     home: Home = None,
     json: Json = False,
 ) -> None:
-    """Say what lines, with all that they are made from, cost: draws, tokens, FLOPs, GPU hours and money.
+    """Say what lines and all that they need will cost, and what they took.
 
-    Lines that are built show what they took beside what would have been planned. Tokens are those that a similar built line took,
-    else those of the texts, else the paper's for GSM8K, else unknown. FLOPs are the paper's formulas; hours are FLOPs / (peak of
-    the device x utilisation). Draws that are there already are counted like others: `rft build --dry-run` tells them apart.
+    Draws, tokens, FLOPs, GPU hours, bytes and money. Tokens are those that a similar built line took, else those of the texts,
+    else the paper's for GSM8K, else unknown. FLOPs are the paper's formulas; hours are FLOPs / (peak of the device x utilisation). Draws that are there already are counted like others: `rft build --dry-run` tells them apart.
     """
     from registry.catalog.plan import plan
     from rft.reports.costs import Terms, all_for, costs, report

@@ -190,11 +190,8 @@ def _measured(line: Line, known: Expectations) -> Spent | None:
     elif model and draws and read and new is not None:
         flops = _flops(line, model, draws, read / draws, new / draws)
     device = ", ".join(facts.get("engines", [])) if sampling else facts.get("device")
-    seconds, share = (
-        facts.get("seconds"),
-        facts["draws_made"] / draws if draws else 1.0,
-    )  # drawn before: those seconds are not known
-    hours = seconds * _gpus(device) / 3600 if seconds and device and share == 1 else None
+    seconds = None if facts.get("draws_reused") else facts.get("seconds")
+    hours = seconds * _gpus(device) / 3600 if seconds is not None and device else None
     gpu = device_of(device) if device else None
     utilisation = flops / (hours * 3600 * gpu.peak) if flops and hours and gpu else None
     return Spent(draws, read, new, flops, hours, utilisation, record.bytes, None, device)

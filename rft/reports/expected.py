@@ -4,7 +4,7 @@ A figure is taken from what is built, else from what a similar line of this stor
 the paper where they are GSM8K's. Where none of these says it, it is unknown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -140,7 +140,7 @@ class Expectations:
         line = self.line(id)
         if line is None or line.maker in ("rejection", "union"):
             return line and self._selects(line)
-        return line.maker, line.params.get("k"), line.params.get("temperature")
+        return (line.maker, line.params["k"], line.params["temperature"]) if line.maker == "samples" else id
 
     def _questions(self, line: Line) -> ArtifactId:
         """Return the questions that a selection of samples answers."""
@@ -197,11 +197,11 @@ class Expectations:
     # -- how many tokens -------------------------------------------------------------------------------------------------
 
     def _similar(self, line: Line) -> Line | None:
-        """Return the built line of the same maker that asks or trains on the same rows, or rows of the same source, or asks the
-        same model; the newest of the nearest."""
+        """Return the built line that asks or trains on the same rows, or rows of the same source, or asks the same model, in the
+        same way, if its tokens are known; the newest of the nearest."""
         nearest: dict[int, Line] = {}
         for other in self.built:
-            if other.id == line.id or other.maker != line.maker or other.params.get("shots") != line.params.get("shots"):
+            if other.id == line.id or _way(other) != _way(line) or self.took(other) is None:
                 continue
             near = [
                 (other.data, other.model) == (line.data, line.model),
@@ -213,33 +213,26 @@ class Expectations:
                 nearest.setdefault(near.index(True), other)
         return nearest[min(nearest)] if nearest else None
 
-    def _tokens(self, line: Line, like: Line | None) -> tuple[Figure[float], Figure[float]]:
-        """Return the tokens of a prompt, and of what is drawn after it; of a training: 0, and all tokens of a row."""
-        ways: tuple[tuple[str, Callable[[], Mean | str]], ...] = (
-            (f"like {like.id}" if like else "", lambda: self.took(like) if like else ""),
-            (f"as in the texts of {line.data}", lambda: self._in_texts(line)),
-            ("as the paper has them of GSM8K", lambda: self._in_gsm8k(line)),
-        )
-        why = ""
-        for source, way in ways:
-            found = way()
-            if isinstance(found, Mean):
-                return Figure(found.prompt, source), Figure(found.new, source)
-            why = why or found
-        return Figure(None, why), Figure(None, why)
-
-    def took(self, line: Line) -> Mean | str:
-        """Return the tokens that a built line took."""
-        if line.stored is None:
-            return f"{line.id} is not built"
-        facts = line.stored.record.facts
+    def took(self, line: Line) -> Mean | None:
+        """Return the tokens that a built line took, if its record says it."""
+        facts, rows = line.stored.record.facts if line.stored else {}, self.rows(line.data).value
         if line.maker != "samples":
-            rows = self.rows(line.data).value
-            return Mean(0, facts["tokens"] / (rows * facts["epochs"])) if rows else f"{line.data} is gone"
+            return Mean(0, facts["tokens"] / (rows * facts["epochs"])) if rows and "tokens" in facts else None
         if facts.get("tokens") is None or not facts.get("prompt_tokens"):
-            return f"the record of {line.id} does not say its tokens, and no other line like it is built"
+            return None  # built before they were counted, or by an engine that does not tell
         draws = facts["draws_made"] + facts["draws_reused"]
         return Mean(facts["prompt_tokens"] / draws, facts["tokens"] / draws)
+
+    def _tokens(self, line: Line, like: Line | None) -> tuple[Figure[float], Figure[float]]:
+        """Return the tokens of a prompt, and of what is drawn after it; of a training: 0, and all tokens of a row."""
+        if like and (took := self.took(like)):
+            return Figure(took.prompt, f"like {like.id}"), Figure(took.new, f"like {like.id}")
+        found, source = self._in_texts(line), f"as in the texts of {line.data}"
+        if isinstance(found, str) and (lengths := self._in_gsm8k(line)):
+            found, source = lengths, "as the paper has them of GSM8K"
+        if isinstance(found, str):
+            return Figure(None, found), Figure(None, found)
+        return Figure(found.prompt, source), Figure(found.new, source)
 
     def _in_texts(self, line: Line) -> Mean | str:
         """Return the tokens in questions and human solutions, or why they cannot be counted."""
@@ -252,7 +245,11 @@ class Expectations:
         while owner and owner.maker == "sft" and self._folder(owner) is None:
             name, owner = name or owner.params["prompt"], self.line(owner.inputs[0])
         folder = owner and self._folder(owner)
-        if not (owner and folder and find_spec("transformers")):
+        if not find_spec("transformers"):
+            return (
+                "transformers, which counts the tokens of texts, is not installed (`pip install '.[hf]'` in a checkout of rft)"
+            )
+        if not (owner and folder):
             return f"nobody knows the tokens before {owner.id if owner else line.model} is built, or a line like {line.id}"
         from inference.prompts import load_tokenizer, prompt_of
 
@@ -272,13 +269,13 @@ class Expectations:
         new = fmean(len(ids) - start for ids, start in zip(examples, prompts, strict=True))
         return Mean(fmean(prompts), min(new, line.params["max_tokens"]))
 
-    def _in_gsm8k(self, line: Line) -> Mean | str:
+    def _in_gsm8k(self, line: Line) -> Mean | None:
         """Return the lengths of Appendix E, if the rows are GSM8K's."""
         root = self.line(self._root(line.data))
         if root is None or root.maker != "gsm8k":
-            return ""
+            return None
         whole = PROMPT + RESPONSE
-        return Mean(0, whole) if line.maker == "sft" else Mean(PROMPT + line.params["shots"] * whole, RESPONSE)
+        return Mean(0, whole) if line.maker == "sft" else Mean(PROMPT + line.params.get("shots", 0) * whole, RESPONSE)
 
     def _bytes(self, line: Line, like: Line | None, draws: float | None) -> float | None:
         """Return the bytes of what a line makes: samples by the draw, a model as large as others of the same base."""
@@ -292,6 +289,11 @@ class Expectations:
             if (one.model, one.params.get("dtype")) == (line.model, line.params["dtype"])
         )
         return next(known, None)
+
+
+def _way(line: Line) -> list[Any]:
+    """Return what decides the tokens of a draw or a row, beside its texts and the tokenizer."""
+    return [line.maker, *(line.params.get(name) for name in ("shots", "prompt", "max_tokens", "max_length", "vocab"))]
 
 
 def _line_of(stored: Stored) -> Line:

@@ -25,3 +25,10 @@ def test_a_folder_without_a_shape_has_no_size(tmp_path: Path) -> None:
     assert size_of(tmp_path) is None
     (tmp_path / "config.json").write_text('{"hidden_size": 10}')
     assert size_of(tmp_path) is None
+
+
+def test_weights_of_which_a_part_is_missing_are_not_counted(tmp_path: Path) -> None:
+    tiny_model(tmp_path, hidden=32, layers=2)
+    index = {"weight_map": {"a": "model.safetensors", "b": "not-here.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert size_of(tmp_path) == Transformer(2, 32)

@@ -184,6 +184,11 @@ def test_a_line_whose_record_says_no_tokens_is_passed_over(lines: Workspace) -> 
     assert found.planned.tokens == 10 * 6 * 6  # solutions are longer than max_tokens
 
 
+def test_draws_that_may_be_longer_are_not_like_short_ones(lines: Workspace) -> None:
+    lines.add("long@1: {builder: samples, inputs: [six@1, tuned@1], params: {k: 2, max_tokens: 20}}")
+    assert one(lines, "long@1").sources == ["as in the texts of six@1"]
+
+
 def test_few_shot_prompts_are_not_like_bare_ones(lines: Workspace) -> None:
     lines.add("more@1: {builder: questions_file, params: {path: six.jsonl, sha256: ?}}")
     lines.add("shots@1: {builder: samples, inputs: [six@1, tuned@1, more@1], params: {k: 1, shots: 2}}")
@@ -219,6 +224,22 @@ def test_the_utilisation_is_that_of_a_similar_line_on_the_same_device(lines: Wor
     assert "utilisation as measured there" in found.sources
     assert one(lines, "ten@1", Terms(device="H200")).planned.utilisation != took.utilisation
     assert one(lines, "ten@1", Terms(device="A100 80GB", utilisation=0.4)).planned.utilisation == 0.4
+
+
+def test_a_pre_training_takes_what_another_took_on_the_same_text(workspace: Workspace) -> None:
+    recipe = "hidden: 32, layers: 1, heads: 1, vocab: 300, dtype: fp32"
+    workspace.add(
+        "text@1: {builder: story_text, params: {lines: 60, seed: 1}}",
+        "held@1: {builder: story_text, params: {lines: 10, seed: 2}}",
+        f"base@1: {{trainer: pretrain, inputs: [text@1, held@1], params: {{{recipe}}}}}",
+        f"long@1: {{trainer: pretrain, inputs: [text@1, held@1], params: {{{recipe}, epochs: 3}}}}",
+    )
+    assert one(workspace, "base@1").unknown == ["nobody knows the tokens before a line like base@1 is built"]
+    workspace.build("base")
+    found, facts = one(workspace, "long@1"), workspace.stored("base@1").record.facts
+    assert found.sources == ["like base@1"]
+    assert found.planned.tokens == pytest.approx(3 * facts["tokens"])
+    assert found.planned.flops == pytest.approx(6 * 12 * 32**2 * 3 * facts["tokens"])
 
 
 def test_the_hours_of_several_devices_are_added(lines: Workspace) -> None:
