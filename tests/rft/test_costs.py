@@ -15,7 +15,7 @@ from registry.names import parse_id
 from rft.reports.costs import Cost, Costs, Terms, all_for, costs, report
 from tests.rft.test_cli import rft
 from tests.tiny_models import tiny_model
-from tests.workspace import ROOT, SIX, Workspace
+from tests.workspace import ROOT, SIX, Workspace, samples_of
 
 HUB = '{trainer: hub, params: {repo: some/model, revision: "0123456789012345678901234567890123456789"}}'
 A100 = Terms(device="A100 80GB")
@@ -212,6 +212,18 @@ def test_a_selection_has_as_many_rows_a_question_as_one_made_alike(lines: Worksp
     assert found.planned.tokens == pytest.approx(3 * lines.stored("set@1").record.rows * each)
     assert one(lines, "on-half@1").unknown == ["nobody knows the rows of half@1 before it is built"]
     assert one(lines, "on-other@1").unknown == ["nobody knows the rows of other@1 before it is built"]
+
+
+def test_two_files_of_samples_are_not_alike(workspace: Workspace) -> None:
+    for name in ("a", "b"):
+        workspace.write(f"{name}.jsonl", samples_of({0: [f"4*6=<<4*6=24>>24, {name}\n#### 15"]}))
+        workspace.add(
+            f"{name}@1: {{builder: samples_file, inputs: [six@1], params: {{path: {name}.jsonl, sha256: ?}}}}",
+            f"set-{name}@1: {{builder: rejection, inputs: [six@1, {name}@1]}}",
+        )
+    workspace.add(f"base@1: {HUB}", "tuned@1: {trainer: sft, inputs: [base@1, set-b@1]}")
+    workspace.build("set-a")
+    assert "nobody knows the rows of set-b@1 before it is built" in one(workspace, "tuned@1").unknown
 
 
 def test_the_utilisation_is_that_of_a_similar_line_on_the_same_device(lines: Workspace) -> None:
