@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import polars as pl
 from annotated_types import Ge, Gt, Le
@@ -85,9 +85,14 @@ def build(
         facts={
             "engines": sorted(rows["engine"].unique()),
             "cut_at_max_tokens": (rows["finish_reason"] == "length").mean(),
-            "draws_made": made,
-            "draws_reused": draws.height - made,
+            "draws_made": made.draws,
+            "draws_reused": draws.height - made.draws,
             "draw_store": work.store.key.hash,
+            # What it took, for `rft cost`: of all draws, then of those made now. Loading the model is not in the seconds.
+            "prompt_tokens": sum(map(len, work.prompts.values())) * k,
+            "tokens": _total(draws["token_count"]),
+            "tokens_made": made.tokens,
+            "seconds": round(made.seconds, 3),
         },
     )
 
@@ -221,9 +226,21 @@ def _context(model: Model) -> int:
 # -- drawing --------------------------------------------------------------------------------------------------------
 
 
-def _draw(work: _Work, model: Model, run: Run, open_: Callable[[Model, Options, Any], Engine]) -> int:
-    """Draw what is missing until nothing is; return how many draws were made."""
-    made = failures = 0
+class _Made(NamedTuple):
+    """What was drawn now: draws, new tokens (None: the engine did not tell), and how long it took."""
+
+    draws: int = 0
+    tokens: int | None = 0
+    seconds: float = 0.0
+
+
+def _total(tokens: pl.Series) -> int | None:
+    return None if tokens.null_count() else int(tokens.sum())
+
+
+def _draw(work: _Work, model: Model, run: Run, open_: Callable[[Model, Options, Any], Engine]) -> _Made:
+    """Draw what is missing until nothing is."""
+    made, failures = _Made(), 0
     missing = work.missing()
     if not missing:
         return made
@@ -232,10 +249,14 @@ def _draw(work: _Work, model: Model, run: Run, open_: Callable[[Model, Options, 
             try:
                 with closing(open_(model, run.options, work.tokenizer)) as engine:
                     report = _Report(work, run, len(missing))
+                    since = time.monotonic()
                     for draws in _drawn(engine, missing, work):
                         writer.append(draws)
                         report.add(draws)
-                        made, failures = made + draws.height, 0
+                        new, now = _total(draws["token_count"]), time.monotonic()
+                        tokens = None if made.tokens is None or new is None else made.tokens + new
+                        made, failures = _Made(made.draws + draws.height, tokens, made.seconds + now - since), 0
+                        since = now
             except RemoteError as error:
                 failures += 1
                 if failures > TRIES:

@@ -13,6 +13,14 @@ Repo = Annotated[str, StringConstraints(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
 Revision = Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}$")]  # a commit: a branch would move
 
 
+def cached(repo: str, revision: str, file: str) -> Path | None:
+    """Return a model's file of exactly this commit, if it is in the Hub's cache; nothing is fetched."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
 def snapshot(repo: str, revision: str, patterns: Sequence[str], *, kind: Literal["dataset", "model"]) -> Path:
     """Return the folder that holds the files of exactly this commit that `patterns` (globs or names) mean.
 

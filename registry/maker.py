@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, Protocol, TypeVar
 
 import polars as pl
+from annotated_types import Gt
 from pydantic import StringConstraints
 
 from registry.errors import UsageError
@@ -81,6 +82,7 @@ class About:
 
 Role = Annotated[Literal["train", "validation", "test"], About]  # what questions are for: nobody may train on test questions
 Licence = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9.-]*$"), About]  # as the Hub names it: mit, cc-by-4.0
+Parameters = Annotated[float, Gt(0), About]  # of a model, without embeddings: what its use costs goes by them
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,13 @@ SomeNames = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME...]", help="name@1, a name (its highest version), or a glob in quotes.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="name@1, or a name (its highest built version).")]
+Device = Annotated[str | None, typer.Option(metavar="D", help="The GPU to plan for, like H100 or 'A100 80GB'.")]
+Utilisation = Annotated[
+    float | None, typer.Option(metavar="U", help="Share of its peak that is reached; default: as measured, or as the paper's.")
+]
+Price = Annotated[float | None, typer.Option(metavar="P", help="Of a GPU hour.")]
+PriceIn = Annotated[float | None, typer.Option(metavar="P", help="Of a million tokens of prompts, where a server draws.")]
+PriceOut = Annotated[float | None, typer.Option(metavar="P", help="Of a million tokens of completions, where a server draws.")]
 
 
 def _version(wanted: bool) -> None:

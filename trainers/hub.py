@@ -7,7 +7,7 @@ from annotated_types import Gt
 
 from registry.errors import RemoteError
 from registry.hub_client import Repo, Revision, files_at, snapshot
-from registry.maker import Licence, Trained
+from registry.maker import Licence, Parameters, Trained
 from registry.store.record import HubFiles, files_in
 from trainers.local import known_loss
 
@@ -23,14 +23,15 @@ def train(
     revision: Revision,
     loss: Annotated[float, Gt(0)] | None = None,
     loss_source: str | None = None,
+    parameters: Parameters | None = None,
     licence: Licence | None = None,
     _list: Callable[[str, str], list[str]] = files_at,
 ) -> Trained:
     """Fetch the files that transformers needs: weights (safetensors where there are any), config and tokenizer.
 
-    `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `licence` is the model's own,
-    where it is not known by its repository. Raises RemoteError if the
-    files cannot be had, or if there are no weights among them.
+    `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `parameters` are those without
+    embeddings, for `rft cost` before the files are here; `licence` is the model's own, where it is not known by its repository.
+    Raises RemoteError if the files cannot be had, or if there are no weights among them.
     """
     names = wanted(_list(repo, revision))
     if not any(name.endswith(WEIGHTS) for name in names):

@@ -7,7 +7,7 @@ from typing import Annotated
 from annotated_types import Gt
 
 from registry.errors import InputError
-from registry.maker import Folder, Input, Licence, Run, Trained
+from registry.maker import Folder, Input, Licence, Parameters, Run, Trained
 from registry.store.models import BESIDE
 from registry.store.record import RECORD
 
@@ -20,12 +20,14 @@ def train(
     sha256: str,
     loss: Annotated[float, Gt(0)] | None = None,
     loss_source: str | None = None,
+    parameters: Parameters | None = None,
     licence: Licence | None = None,
     run: Run,
 ) -> Trained:
     """Copy the folder's files, without those that an artifact has beside a model's own.
 
-    `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `licence` is the model's own.
+    `loss` is the model's pre-training loss, if it is known, and `loss_source` who says so; `parameters` are those without
+    embeddings, for `rft cost` before the folder is here; `licence` is the model's own.
 
     What the model was `made_from`, elsewhere or earlier, is not read: it stands in the lineage, as the line's author says.
     Raises InputError if the folder holds no config.json.

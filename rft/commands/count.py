@@ -1,4 +1,4 @@
-"""Commands that count and compare: stats, scores, models, diff."""
+"""Commands that count, compare and expect: stats, scores, models, diff, laws, advise, cost."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,7 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry.errors import InputError
-from rft.app import CatalogFile, Home, Json, Name, Names, Place, SomeNames, app, print_json, print_table, say
+from rft.app import (
+    CatalogFile,
+    Device,
+    Home,
+    Json,
+    Name,
+    Names,
+    Place,
+    Price,
+    PriceIn,
+    PriceOut,
+    SomeNames,
+    Utilisation,
+    app,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from registry.query.api import Artifact
@@ -199,3 +216,30 @@ def plot(
     file = out or Path(f"{figure}.svg")
     draw(figure, registry, registry.select(names) if names else []).save(file)
     print(file)
+
+
+@app.command()
+def cost(
+    names: Names,
+    device: Device = None,
+    utilisation: Utilisation = None,
+    price: Price = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Say what lines and all that they need will cost, and what they took.
+
+    Draws, tokens, FLOPs, GPU hours, bytes and money. Tokens are those that a similar built line took, else those of the texts,
+    else the paper's for GSM8K, else unknown. FLOPs are the paper's formulas; hours are FLOPs / (peak of the device x utilisation). Draws that are there already are counted like others: `rft build --dry-run` tells them apart.
+    """
+    from registry.catalog.plan import plan
+    from rft.reports.costs import Terms, all_for, costs, report
+
+    terms, place = Terms(device, utilisation, price, price_in, price_out), Place(catalog, home)
+    lines, store = place.catalog_if_any(), place.store()
+    steps = plan(lines, store) if lines else {}
+    found = costs(all_for(names, steps, store), steps, store, lines.folder if lines else store.home, terms)
+    print_json(found.as_dict()) if json else print(report(found))

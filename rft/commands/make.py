@@ -9,12 +9,17 @@ import typer
 from registry.errors import InputError, RftError, UsageError
 from rft.app import (
     CatalogFile,
+    Device,
     Home,
     Json,
     Place,
+    Price,
+    PriceIn,
+    PriceOut,
     Quiet,
     Said,
     SomeNames,
+    Utilisation,
     app,
     print_json,
     print_table,
@@ -48,15 +53,37 @@ def init(catalog: CatalogFile = None, home: Home = None) -> None:
 
 
 @app.command()
-def plan(names: SomeNames = None, catalog: CatalogFile = None, home: Home = None, json: Json = False) -> None:
+def plan(
+    names: SomeNames = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Instead, say what it would cost to build these: `rft cost` of what is missing.")
+    ] = False,
+    device: Device = None,
+    utilisation: Utilisation = None,
+    price: Price = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    catalog: CatalogFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
     """Say for each line of the catalog what state it is in, and why.
 
     Exit code 6 if a line is edited, drifted or corrupt.
     """
-    from registry.catalog.plan import select
+    from registry.catalog.plan import needed, select
 
-    _, _, steps = Place(catalog, home).plan()
+    lines, store, steps = Place(catalog, home).plan()
     shown = select(steps, names) if names else list(steps.values())
+    if cost:
+        from rft.reports.costs import Terms, costs, report
+
+        todo = needed(steps, shown if names else [step for step in shown if step.state == "build"])
+        found = costs([s.id for s in todo], steps, store, lines.folder, Terms(device, utilisation, price, price_in, price_out))
+        print_json(found.as_dict()) if json else print(report(found))
+        return
+    if any(said is not None for said in (device, utilisation, price, price_in, price_out)):
+        raise UsageError("--device, --utilisation and prices are about costs: say --cost too.")
     if json:
         print_json(
             [{"id": str(s.id), "state": s.state, "why": s.why, "note": s.note, "line": s.recipe.entry.where} for s in shown]

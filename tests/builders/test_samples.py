@@ -101,7 +101,8 @@ def sample(model: Model, run: Run) -> Callable[..., Tables]:
 
 
 def test_every_question_has_k_draws_each_with_a_seed_of_its_own(sample: Callable[..., Tables], run: Run) -> None:
-    made = sample(k=3, seed=7)
+    parrot = Parrot()
+    made = sample(parrot, k=3, seed=7)
     rows = made.rows.drop("drop")
     assert SAMPLES.fit(rows, "test").equals(rows.select(SAMPLES.wide(rows.columns)))
     assert rows.select("question_id", "draw").rows() == [(id, draw) for id in sorted(IDS) for draw in range(3)]
@@ -111,12 +112,17 @@ def test_every_question_has_k_draws_each_with_a_seed_of_its_own(sample: Callable
     assert set(rows["model"]) == {"tiny@1"}
     assert set(rows["engine"]) == {"parrot 1"}
     assert set(rows["tokens"]) == {3}
-    assert made.facts == {
+    facts = dict(made.facts)
+    assert facts.pop("seconds") >= 0
+    assert facts == {
         "engines": ["parrot 1"],
         "cut_at_max_tokens": (rows["finish_reason"] == "length").mean(),
         "draws_made": 18,
         "draws_reused": 0,
         "draw_store": stores(run.home)[0].key,
+        "prompt_tokens": 3 * sum(len(request.prompt) for request in parrot.asked[:6]),
+        "tokens": 18 * 3,
+        "tokens_made": 18 * 3,
     }
 
 
@@ -143,6 +149,12 @@ def test_more_draws_ask_only_for_the_new_ones(sample: Callable[..., Tables]) -> 
     assert [request.place for request in parrot.asked] == list(range(12, 24))
     assert made.rows.filter(pl.col("draw") < 2).equals(two)
     assert (made.facts["draws_made"], made.facts["draws_reused"]) == (12, 12)
+    assert (made.facts["tokens"], made.facts["tokens_made"]) == (24 * 3, 12 * 3)
+
+
+def test_tokens_that_an_engine_does_not_tell_are_not_counted(sample: Callable[..., Tables]) -> None:
+    made = sample(Parrot([lambda answers: [one._replace(tokens=()) for one in answers]]))
+    assert (made.facts["tokens"], made.facts["tokens_made"]) == (None, None)
 
 
 def test_other_questions_reuse_what_is_there(sample: Callable[..., Tables]) -> None:

@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
+from eval.fits.devices import device_of
 from inference.engines.transformers import check_whole
 from inference.precision import warn_if_emulated
 from registry.errors import InputError, OutOfResources
@@ -39,8 +40,6 @@ POINTS = 500  # at most, of a loss curve
 HELD_OUT_POINTS = 5
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
-# Peak of dense bf16 matrix products in flop/s, from the makers' data sheets; the first name that fits counts.
-PEAK = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
 
 
 @dataclass(frozen=True)
@@ -357,8 +356,8 @@ def _facts(
         "dtype": recipe.dtype,
         "parameters": parameters,
     }
-    if peak := next((flops for name, flops in PEAK.items() if name in device), None):
-        facts["mfu"] = round(6 * parameters * speed / (peak * arguments.world_size), 3)
+    if known := device_of(device):
+        facts["mfu"] = round(6 * parameters * speed / (known.peak * arguments.world_size), 3)
     return facts
 
 
