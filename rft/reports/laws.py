@@ -14,8 +14,8 @@ from eval.fits.lines import FEWEST, Difference, Line, apart, fit, resampled, slo
 from registry.names import ArtifactId
 from registry.query.api import Registry
 from registry.query.published import published
-from registry.text import table
 from rft.reports.models import scaling
+from rft.reports.table import Table
 
 RFT_SETTINGS = ("rft", "rft-u13b", "rft-u33b")
 SHARES = (0.125, 0.25, 0.5, 1.0)  # over which the paper calls the relation log-linear (section 3.2)
@@ -197,8 +197,13 @@ def _own(registry: Registry, ids: Sequence[ArtifactId]) -> tuple[list[Law], list
 
 
 def report(found: Laws) -> str:
-    """Return the lines as tables, one for each thing that accuracy is put against."""
-    parts = []
+    """Return the lines as tables, then what the paper says of them, and what is missing."""
+    return "\n\n".join([*map(str, tables(found)), *found.missing])
+
+
+def tables(found: Laws) -> list[Table]:
+    """Return a table for each thing that accuracy is put against, and one of claims."""
+    made = []
     for against in dict.fromkeys(law.against for law in found.laws):
         rows = [
             [
@@ -216,12 +221,11 @@ def report(found: Laws) -> str:
             for law in found.laws
             if law.against == against
         ]
-        columns = ["points", "of", "n", "accuracy", "slope, 95 %", "r", "R2", "left out", "x", ""]
+        columns = ["points", "of", "n", "accuracy", "slope, 95 %", "r", "R2", "left out", "x", "note"]
         shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
-        parts.append(f"accuracy against {against}\n" + table(columns[:shown], [row[:shown] for row in rows], longest=70))
+        made.append(Table(f"accuracy against {against}", columns[:shown], [row[:shown] for row in rows]))
     claims = [
-        [claim.claim, f"{claim.found.value:.1f}", f"{claim.found.low:.1f} to {claim.found.high:.1f}", claim.number, claim.holds]
-        for claim in found.claims
+        [c.claim, f"{c.found.value:.1f}", f"{c.found.low:.1f} to {c.found.high:.1f}", c.number, c.holds] for c in found.claims
     ]
-    parts.append("what the paper says of them\n" + table(["claim", "by", "95 % interval", "", "holds"], claims))
-    return "\n\n".join([*parts, *found.missing])
+    columns = ["claim", "by", "95 % interval", "what is counted", "holds"]
+    return [*made, *([Table("what the paper says of them", columns, claims)] if claims else [])]

@@ -4,12 +4,13 @@ Whose, base, setting, k and share of one's own are those of the view `settings`.
 shown; of others with the same labels, the best.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from registry.errors import RftError
 from registry.names import parse_id
-from rft.reports.laws import Claim, Law, laws
+from rft.reports.laws import laws, tables
 from rft.reports.models import scaling, side_by_side
 from rft.reports.site.html import Link, drawn
 from rft.reports.site.pages import Site
@@ -120,26 +121,26 @@ from published_scores as r
 join published_scores as s using (base, metric){more}
 where r.metric = 'maj1@1' and r.setting = 'rft' and s.setting = 'sft' and s.share = 1 and s.source = 'Table 5'
 order by r.base, r.k"""
-POINTS = {  # of the laws, by what accuracy is put against
-    "loss": """select setting, base, loss as x, 100 * value as accuracy
+POINTS = {  # of the tables of laws, by title
+    "accuracy against loss": """select setting, base, loss as x, 100 * value as accuracy
 from published_scores
 where metric = 'maj1@1' and source <> 'Table 3' and coalesce(share, 1) = 1 and (setting <> 'rft' or k = 100) and setting <> 'rft-no-dedup'
 order by rowid""",
-    "log10 parameters": SIZE.format(x="c.parameters"),
-    "log10 pre-training FLOPs": SIZE.format(x="c.value"),
-    "log2 share of human data": """select base, log2(share) as x, max(100 * value) as accuracy
+    "accuracy against log10 parameters": SIZE.format(x="c.parameters"),
+    "accuracy against log10 pre-training FLOPs": SIZE.format(x="c.value"),
+    "accuracy against log2 share of human data": """select base, log2(share) as x, max(100 * value) as accuracy
 from published_scores
 where setting = 'sft' and metric = 'maj1@1' and source = 'Table 5' and share >= 0.125
 group by all
 order by base, x""",
-    "log2 k: gain over sft": GAIN.format(x="log2(r.k)", more=""),
-    "loss: gain over sft": """select r.setting, r.base, r.loss as x, 100 * (r.value - s.value) as gain
+    "accuracy against log2 k: gain over sft": GAIN.format(x="log2(r.k)", more=""),
+    "accuracy against loss: gain over sft": """select r.setting, r.base, r.loss as x, 100 * (r.value - s.value) as gain
 from published_scores as r
 join published_scores as s using (base, metric)
 where r.metric = 'maj1@1' and r.setting in ('rft-u13b', 'rft-u33b')
   and s.setting = 'sft' and s.share = 1 and s.source = 'Table 5' and s.epochs = 3
 order by r.rowid""",
-    "distinct paths per question: gain over sft": GAIN.format(
+    "accuracy against distinct paths per question: gain over sft": GAIN.format(
         x="p.value",
         more="\njoin published_paths as p on p.base = r.base and p.k = r.k and p.statistic = 'distinct' and p.temperature = 0.7",
     ),
@@ -164,44 +165,10 @@ def laws_page(site: Site) -> dict[str, Any]:
         "title": "Laws and the paper's tables",
         "models": Table("models, side by side", columns, linked),
         "paper": paper_tables(site),
-        "laws": [*law_tables(found.laws), claims_table(found.claims)],
+        "laws": [replace(table, sql=POINTS.get(table.title, "")) for table in tables(found)],
         "missing": [*missing, *found.missing, *undrawn],
         "figures": figures,
     }
-
-
-def law_tables(found: Sequence[Law]) -> list[Table]:
-    """Return a table for each thing that accuracy is put against."""
-    made = []
-    for against in dict.fromkeys(law.against for law in found):
-        rows = [
-            [
-                law.of,
-                law.who,
-                law.line.n,
-                f"{law.line.intercept:.2f} {'-' if law.line.slope < 0 else '+'} {abs(law.line.slope):.2f} x",
-                f"{law.line.low:.1f} to {law.line.high:.1f}",
-                f"{law.line.r:.3f}",
-                f"{law.line.r2:.3f}",
-                f"{law.line.left_out:.1f}",
-                f"{law.line.start:.4g} to {law.line.end:.4g}",
-                law.note,
-            ]
-            for law in found
-            if law.against == against
-        ]
-        columns = ["points", "of", "n", "accuracy", "slope, 95 %", "r", "R2", "left out", "x", "note"]
-        shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
-        made.append(
-            Table(f"accuracy against {against}", columns[:shown], [row[:shown] for row in rows], POINTS.get(against, ""))
-        )
-    return made
-
-
-def claims_table(claims: Sequence[Claim]) -> Table:
-    """Return what the paper says of its lines, each with the interval that bears it out or not."""
-    rows = [[c.claim, f"{c.found.value:.1f}", f"{c.found.low:.1f} to {c.found.high:.1f}", c.number, c.holds] for c in claims]
-    return Table("what the paper says of them", ["claim", "by", "95 % interval", "what is counted", "holds"], rows)
 
 
 def paper_tables(site: Site) -> list[Table]:
