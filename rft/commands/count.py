@@ -177,6 +177,11 @@ def advise(
     predict: Annotated[
         int | None, typer.Option("--predict", min=2, metavar="M", help="Predict for M draws; default: twice as many.")
     ] = None,
+    device: Device = None,
+    utilisation: Utilisation = None,
+    price: Price = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     catalog: CatalogFile = None,
     home: Home = None,
     json: Json = False,
@@ -184,12 +189,21 @@ def advise(
     """Estimate how many new reasoning paths more draws would give, by source and by how hard the questions are.
 
     From how often each path was seen (Good and Toulmin), up to four times the draws there are, with a 95 % interval for what would
-    be counted. "Unseen at least" is Chao's lower bound, however many draws are made.
+    be counted. "Unseen at least" is Chao's lower bound, however many draws are made. Tokens, GPU hours and money are those of `rft cost`.
     """
+    from dataclasses import replace
+
+    from registry.catalog.plan import plan
     from rft.reports.advise import advise as advice
     from rft.reports.advise import report
+    from rft.reports.costs import Terms, of_draws
 
-    found = advice(Place(catalog, home).registry().load(name), k, predict)
+    terms, place = Terms(device, utilisation, price, price_in, price_out), Place(catalog, home)
+    registry, lines = place.registry(), place.catalog_if_any()
+    found = advice(registry.load(name), k, predict)
+    steps = plan(lines, registry.store) if lines else {}
+    folder = lines.folder if lines else registry.store.home
+    found = replace(found, spent=of_draws(found.more(), steps, registry.store, folder, terms))
     print_json(found.as_dict()) if json else print(report(found))
 
 

@@ -10,9 +10,11 @@ from eval.fits.unseen import Unseen, unseen
 from eval.grading.paths import is_whole
 from eval.grading.rules import PATHS
 from registry.errors import InputError
+from registry.names import parse_id
 from registry.query.api import Artifact
 from registry.tables import read
 from registry.text import table
+from rft.reports.costs import Spent
 
 STOPS = (1, 2, 4, 8, 16)  # distinct paths of a question at which its draws could have ended
 BANDS = 5  # of the share of right answers: up to 20 %, 40 %, ...
@@ -65,6 +67,13 @@ class Advice:
     outlooks: list[Outlook]
     stops: list[Stop]
     unsolved: list[Unsolved]
+    temperatures: dict[str, float]  # of sources that say it
+    spent: dict[str, Spent]  # what the further draws of a source would take, of all its questions; without those nobody knows
+
+    def more(self) -> dict[str, float]:
+        """Return how many draws it takes, of each source, up to `to` of every question."""
+        whole = (one for one in self.outlooks if one.band is None)
+        return {one.source: float((self.to - one.draws) * one.expected.questions) for one in whole if self.to > one.draws}
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -99,7 +108,12 @@ def advise(artifact: Artifact, k: int | None = None, to: int | None = None) -> A
         for (number,), part in questions.sort(band, maintain_order=True).group_by(band, maintain_order=True):
             low = int(str(number)) / BANDS
             outlooks.append(_outlook(str(source), (low, low + 1 / BANDS), part, to))
-    return Advice(artifact.id, key, to, outlooks, _stops(drawn), _unsolved(drawn))
+    temperatures = {
+        source: float(stored.record.params["temperature"])
+        for source in drawn["source"].unique(maintain_order=True)
+        if (stored := artifact.store.readable(parse_id(source))) and stored.record.params.get("temperature") is not None
+    }
+    return Advice(artifact.id, key, to, outlooks, _stops(drawn), _unsolved(drawn), temperatures, {})
 
 
 def _stops(drawn: pl.DataFrame) -> list[Stop]:
@@ -158,9 +172,10 @@ def report(found: Advice) -> str:
             lines.append(f"  {one.source}: I do not know: {e.why}.")
             continue
         each, low, high = (value / e.questions for value in (e.new, e.low, e.high))
+        warmth = f" at temperature {found.temperatures[one.source]:g}" if one.source in found.temperatures else ""
         lines.append(
-            f"  {_more(found.to - one.draws)} from {one.source}: about {each:.2f} new paths a question ({low:.2f} to {high:.2f}), "
-            f"{e.new:,.0f} in all"
+            f"  {_more(found.to - one.draws)} from {one.source}{warmth}: about {each:.2f} new paths a question ({low:.2f} to {high:.2f}), "
+            f"{e.new:,.0f} in all{_price(found.spent.get(one.source), e.new)}"
         )
     rows = [
         [
@@ -197,6 +212,18 @@ def report(found: Advice) -> str:
     unsolved = [[one.source or "all together", one.questions, one.by_others] for one in found.unsolved]
     parts.append("questions without a right answer, by source\n" + table(["source", "unsolved", "solved by others"], unsolved))
     return "\n\n".join(parts)
+
+
+def _price(spent: Spent | None, new: float) -> str:
+    """Return what it takes: tokens, and hours and money if they are known."""
+    if spent is None or spent.tokens is None:
+        return ""
+    said = f", for {spent.tokens:,.0f} tokens"
+    if spent.hours is not None:
+        said += f", {spent.hours:,.2g} GPU hours"
+    if spent.money is not None:
+        said += f", {spent.money:,.2f}" + (f" ({spent.money / new:,.3g} a path)" if new else "")
+    return said
 
 
 def _more(draws: int) -> str:

@@ -14,7 +14,7 @@ from eval.fits.devices import DEVICES, Device, device_of
 from registry.catalog.plan import Step
 from registry.errors import NotFound, UsageError, near
 from registry.graph import Graph
-from registry.names import ArtifactId, meant
+from registry.names import ArtifactId, meant, parse_id
 from registry.store.store import Store
 from registry.text import number, size, table
 from rft.reports.expected import SPENDING, Expectations, Figure, Line
@@ -109,6 +109,20 @@ def costs(ids: Iterable[ArtifactId], steps: Mapping[ArtifactId, Step], store: St
     lines = [line for id in ids if (line := known.line(id)) and line.maker in SPENDING]
     found = [_cost(line, known, terms) for line in lines]
     return Costs(found, _total([one.planned for one in found]), _assumed(found, terms))
+
+
+def of_draws(
+    sources: Mapping[str, float], steps: Mapping[ArtifactId, Step], store: Store, folder: Path, terms: Terms
+) -> dict[str, Spent]:
+    """Return what so many draws of each source would take, at what its own are planned with; without those of which nobody knows."""
+    found = {}
+    for one in costs(map(parse_id, sources), steps, store, folder, terms).costs:
+        if one.planned.draws and one.planned.tokens is not None:
+            times = sources[one.id] / one.planned.draws
+            names = ("draws", "prompt_tokens", "tokens", "flops", "hours", "bytes", "money")
+            scaled = {name: value * times for name in names if (value := getattr(one.planned, name)) is not None}
+            found[one.id] = replace(one.planned, **scaled)
+    return found
 
 
 def all_for(names: Iterable[str], steps: Mapping[ArtifactId, Step], store: Store) -> list[ArtifactId]:

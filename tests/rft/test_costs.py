@@ -12,7 +12,7 @@ from registry.catalog.bind import location_hash
 from registry.catalog.read import read
 from registry.errors import NotFound, UsageError
 from registry.names import parse_id
-from rft.reports.costs import Cost, Costs, Terms, all_for, costs, report
+from rft.reports.costs import Cost, Costs, Terms, all_for, costs, of_draws, report
 from tests.rft.test_cli import rft
 from tests.tiny_models import tiny_model
 from tests.workspace import ROOT, SIX, Workspace, samples_of
@@ -328,3 +328,18 @@ def test_a_plan_with_costs_is_of_what_is_missing(lines: Workspace) -> None:
     assert [line["id"] for line in found["costs"]] == ["ten@1"]
     assert rft("plan", "six", "--cost", cwd=lines.folder)[0] == "nothing of this samples or trains: it costs no GPU.\n"
     assert "say --cost too" in rft("plan", "--device", "H100", cwd=lines.folder, code=2)[1]
+
+
+def test_advice_says_what_its_draws_would_take(built: Workspace) -> None:
+    steps = built.plan()
+    own = one(built, "two@1", Terms(device="A100 80GB", price=2.0)).planned
+    terms = Terms(device="A100 80GB", price=2.0)
+    found = of_draws({"two@1": 36.0, "six@1": 6.0}, steps, built.store, built.folder, terms)
+    assert list(found) == ["two@1"]
+    assert own.draws == 12
+    for name in ("draws", "prompt_tokens", "tokens", "flops", "hours", "money"):
+        assert getattr(found["two@1"], name) == pytest.approx(3 * getattr(own, name))
+    told = json.loads(rft("advise", "set", "--predict", "8", "--device", "H100", "--json", cwd=built.folder)[0])
+    assert told["temperatures"] == {"two@1": 0.7}
+    assert told["spent"]["two@1"]["draws"] == 36
+    assert told["spent"]["two@1"]["device"] == "H100"
