@@ -85,6 +85,7 @@ def test_processes_and_difficulty_are_shares_of_all_questions(demo: Registry) ->
         ("paths", ["demo-train"], "this figure is of rejection sets and unions"),
         ("loss", ["demo-rft-small"], "no score that this figure shows"),
         ("difficulty", [], "too many for one figure"),
+        ("lineage", [], "of one artifact"),
         ("curves", [], "no model is trained here"),
         ("curves", ["demo-rft-small"], "no loss was recorded"),
     ],
@@ -92,6 +93,14 @@ def test_processes_and_difficulty_are_shares_of_all_questions(demo: Registry) ->
 def test_what_cannot_be_shown_is_said(demo: Registry, figure: str, names: list[str], says: str) -> None:
     with pytest.raises(InputError, match=says):
         drawn(demo, figure, *names)
+
+
+def test_lineage_has_a_box_for_all_that_an_artifact_was_made_from(demo: Registry) -> None:
+    made = drawn(demo, "lineage", "demo-rft-small")
+    written = {text.get_text() for text in made.figure.axes[0].texts}
+    assert {"demo-rft-small@1", "rejection", "demo-train@1", "samples_file"} <= written
+    assert "demo-samples-small@1 (samples_file)" in made.alt
+    assert made.written("svg").startswith(b"<?xml")
 
 
 def test_paths_by_different_keys_are_not_compared(tmp_path: Path) -> None:

@@ -31,9 +31,10 @@ from registry.tables import columns_of, shape_of
 from registry.text import cell, escaped, number
 from rft.publish import Finding
 from rft.publish.card.merge import merged
-from rft.publish.card.pictures import HISTOGRAM, lineage_width
+from rft.publish.card.pictures import HISTOGRAM
 from rft.publish.gate.contamination import Compared
 from rft.publish.gate.licences import OTHER, Term, hub_license
+from rft.reports.figures.lineage import width
 from rft.reports.paths import Statistics
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _section(repository: str, p: Published) -> dict[str, Any]:
         "content": m.content,
         "what": _what(p),
         "configs": _table(("config", "split", "holds"), [(name, *_holds(p, name)) for name in p.configs]),
-        "lineage_width": lineage_width(m, p.ancestors),
+        "lineage_width": width(m, p.ancestors),
         "lineage": _lineage(p),
         "drops": _drops(m),
         "questions": number(s.questions, "question") if s else "",

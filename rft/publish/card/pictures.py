@@ -8,115 +8,25 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from registry.graph import Graph
 from registry.store.record import Record
-from rft.reports.layers import BOX, FONT, LINE, Layout, lay_out, plain, reduced, words
+from rft.reports.figures.drawing import INK
+from rft.reports.figures.lineage import boxes
+from rft.reports.layers import FONT, plain
 from rft.reports.paths import Statistics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {
-    "QUESTIONS": "#dbe9fb",
-    "SAMPLES": "#e9e1f7",
-    "TRAINING": "#d8f0dc",
-    "TEXT": "#ececec",
-    "SCORES": "#fbe0e4",
-    "model": "#fdebd0",
-}
-INK, BLUE, MOST_BARS, FEW_BARS = "#1f2933", "#4c78a8", 60, 15
+BLUE, MOST_BARS, FEW_BARS = "#4c78a8", 60, 15
 HISTOGRAM = (640, 320)
 
 
 def pictures(record: Record, ancestors: Mapping[str, Record], statistics: Statistics | None) -> dict[str, bytes]:
     """Return the pictures of an artifact by file name: lineage.png, and paths.png if questions were counted."""
-    found = {"lineage.png": lineage(record, ancestors)}
+    found = {"lineage.png": _png(boxes(record, ancestors))}
     if statistics is not None and statistics.histogram:
         found["paths.png"] = histogram(statistics)
     return found
-
-
-# -- lineage ------------------------------------------------------------------------------------------------------------
-
-
-def lineage(record: Record, ancestors: Mapping[str, Record]) -> bytes:
-    """Return the lineage as boxes in layers, inputs before what is made from them; the artifact itself has a thick frame.
-
-    An arrow from a to c is left out where there are arrows from a to b and from b to c.
-    """
-    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-    from matplotlib.path import Path
-    from matplotlib.style import context
-
-    found, inputs, layout = _laid_out(record, ancestors)
-    wide, high = layout.size
-
-    with context("default"):
-        figure = _figure(wide, high)
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, wide)
-        axes.set_ylim(high, 0)
-        axes.axis("off")
-        for id, given in inputs.items():
-            for source in given:
-                start, pieces = layout.arrow(source, id)
-                vertices = [start, *(point for piece in pieces for point in piece)]
-                codes = [Path.MOVETO, *(Path.CURVE4 if len(piece) == 3 else Path.LINETO for piece in pieces for _ in piece)]
-                arrow = Path(vertices, codes)
-                axes.add_patch(FancyArrowPatch(path=arrow, arrowstyle="-|>", mutation_scale=9, color="#7b8794", lw=1, zorder=1))
-        for id, one in found.items():
-            (x, y), (left, top) = layout.point((id, layout.at[id])), layout.corner(id)
-            axes.add_patch(
-                FancyBboxPatch(
-                    (left, top),
-                    BOX,
-                    layout.height,
-                    boxstyle="round,pad=0,rounding_size=5",
-                    facecolor=COLOURS.get("model" if one.kind == "model" else one.rows_are or "", "#ffffff"),
-                    edgecolor=INK if one is record else "#9aa5b1",
-                    lw=2 if one is record else 0.8,
-                    zorder=2,
-                )
-            )
-            name, about = _words(one)
-            first = y - LINE * (len(name) + len(about) - 1) / 2
-            for i, line in enumerate((*name, *about)):
-                axes.text(
-                    x,
-                    first + i * LINE,
-                    line,
-                    family="DejaVu Sans Mono",
-                    size=FONT,
-                    weight="bold" if i < len(name) else "normal",
-                    color=INK if i < len(name) else "#52606d",
-                    ha="center",
-                    va="center",
-                    parse_math=False,
-                    zorder=3,
-                )
-        return _png(figure)
-
-
-def lineage_width(record: Record, ancestors: Mapping[str, Record]) -> int:
-    """Return how wide lineage.png is meant to be shown."""
-    return round(_laid_out(record, ancestors)[2].size[0])
-
-
-def _laid_out(record: Record, ancestors: Mapping[str, Record]) -> tuple[dict[str, Record], dict[str, list[str]], Layout]:
-    """Return the artifact and what it was made from, inputs first, the arrows into each, and where they stand."""
-    known = {**ancestors, str(record.id): record}
-    graph = Graph({id: [given.id for given in one.inputs] for id, one in known.items()})
-    found = {id: known[id] for id in graph.order(str(record.id))}
-    inputs = reduced({id: graph.inputs[id] for id in found})
-    return found, inputs, lay_out(max(sum(map(len, _words(one))) for one in found.values()), inputs)
-
-
-def _words(record: Record) -> tuple[list[str], list[str]]:
-    """Return the lines of a box: the name, then the maker and the number of rows."""
-    return words(str(record.id), record.maker, "model" if record.kind == "model" else f"{record.rows:,} rows")
-
-
-# -- histogram ----------------------------------------------------------------------------------------------------------
 
 
 def histogram(statistics: Statistics) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from registry.errors import InputError, near
 from registry.names import ArtifactId
 from registry.query.api import Registry
-from rft.reports.figures import paths, scores, training
+from rft.reports.figures import lineage, paths, scores, training
 from rft.reports.figures.drawing import Drawing
 
 
@@ -37,6 +37,7 @@ FIGURES = {
         "different calculation processes on test questions (Fig. 7)", "evals; without names all", paths.processes
     ),
     "difficulty": Figure("questions by the share of right draws", "sets and evals; without names all", paths.difficulty),
+    "lineage": Figure("what an artifact was made from", "one artifact", lineage.lineage),
     "curves": Figure("loss while training", "models; without names all", training.curves),
 }
 

@@ -29,9 +29,10 @@ from registry.store.record import InputRecord, Record
 from registry.text import escaped
 from rft.publish import Finding
 from rft.publish.card.card import Published, markdown, readme
-from rft.publish.card.pictures import _laid_out, _words, lineage_width, pictures
+from rft.publish.card.pictures import pictures
 from rft.publish.gate.contamination import Compared
 from rft.publish.gate.licences import Term
+from rft.reports.figures.lineage import _laid_out, _words, width
 from rft.reports.layers import BOX, CHARACTERS, GAP, LANE
 from rft.reports.paths import statistics
 from tests.fakehub import read_card
@@ -653,7 +654,7 @@ def test_the_pictures_say_nothing_of_when_and_by_what_they_were_drawn(both: Any)
     for png in drawn.values():
         assert png_chunks(png).keys() <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
     wide, _ = struct.unpack(">II", png_chunks(drawn["lineage.png"])[b"IHDR"][:8])
-    assert wide == 2 * lineage_width(both.record, both.ancestors)
+    assert wide == 2 * width(both.record, both.ancestors)
     assert pictures(both.record, both.ancestors, None).keys() == {"lineage.png"}
 
 
@@ -706,7 +707,7 @@ def test_the_papers_largest_lineage_fits_a_page(both: Any) -> None:
         chain = [f"llama{i}-13b-sft@1", f"gsm8k-samples-llama{i}-13b@1", f"gsm8k-rft-llama{i}-13b@1"]
         assert max(middle[id] for id in chain) - min(middle[id] for id in chain) < 0.01
     many, more = like_the_paper(20)
-    assert lineage_width(many, more) <= 1200
+    assert width(many, more) <= 1200
 
 
 @st.composite
