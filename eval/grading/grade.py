@@ -36,7 +36,8 @@ def grade(
     responses = samples["response"]
     graded = pl.concat([samples, rules.read_answers(responses, pattern), read_paths(responses, rules)], how="horizontal")
     compared = compare(graded["answer"], graded["gold"], rules, tolerance=tolerance, strict=strict, decided=decided)
-    graded = pl.concat([graded, compared, _by_simpler_modes(graded, rules, tolerance)], how="horizontal")
+    graded = pl.concat([graded, compared], how="horizontal")
+    graded = pl.concat([graded, _by_simpler_modes(graded, rules, tolerance)], how="horizontal")
     failed = (
         pl.when("right_answer")
         .then(None)
@@ -58,11 +59,24 @@ def _by_simpler_modes(graded: pl.DataFrame, rules: Rules, tolerance: float) -> p
     nobody = pl.Series([None] * graded.height, dtype=pl.Boolean)
     by_paper = by_standard = nobody
     if rules.texts:
-        answers = PAPER.read_answers(graded["response"])["answer"]
-        by_paper = is_right(answers, graded["gold"], PAPER, tolerance=tolerance)
+        alike = _is_read_alike() if tolerance == 0 else pl.lit(False)
+        by_paper = graded.select(pl.when(alike).then("right_answer"))["right_answer"]
+        rest = by_paper.is_null().arg_true()
+        answers = PAPER.read_answers(graded["response"].gather(rest))["answer"]
+        by_paper = by_paper.scatter(rest, is_right(answers, graded["gold"].gather(rest), PAPER, tolerance=tolerance))
     if rules.structures:
         by_standard = is_right(graded["answer"], graded["gold"], STANDARD, tolerance=tolerance)
     return pl.DataFrame({"right_by_paper": by_paper, "right_by_standard": by_standard})
+
+
+def _is_read_alike() -> pl.Expr:
+    """Whether paper mode reads the same answer, and finds the same of it without a tolerance: a number of up to 15 digits (a double
+    tells any two of these apart) at the end, behind the only #### of the text."""
+    response, answer = pl.col("response"), pl.col("answer")
+    at_end = response.str.find("####", literal=True) + 5 + answer.str.len_bytes() == response.str.len_bytes()
+    short = (answer.str.len_bytes() <= 15) & (pl.col("gold").str.len_bytes() <= 15)
+    plain = ~answer.str.contains("/", literal=True) & ~response.str.contains("\0", literal=True)
+    return (pl.col("compared_by") == "number") & short & at_end & plain & response.str.ends_with(pl.lit("#### ") + answer)
 
 
 def undecided_pairs(samples: pl.DataFrame, rules: Rules, *, tolerance: float, pattern: str | None = None) -> pl.DataFrame:
@@ -151,7 +165,7 @@ def opinions(gold: str, answer: str) -> dict[str, bool | None]:
 def _near(a: Any, b: Any, margin: Any, strict: bool) -> bool:
     if strict:
         return bool(abs(a - b) < margin)
-    return bool(a == b or abs(a - b) <= margin)  # infinities can be equal, but their difference is no number
+    return bool(a == b or (margin and abs(a - b) <= margin))  # infinities can be equal, but their difference is no number
 
 
 def vote_keys(answers: pl.Series, rules: Rules) -> pl.Series:

@@ -95,8 +95,14 @@ def plain(text: str) -> str:
         for _ in range(3):
             text = _FRACTION.sub(lambda found: f"(({found[1] or found[2]})/({found[3] or found[4]}))", text)
         text = _UNKNOWN.sub("\0", text)
-    text = _REMARK.sub(" ", _SPACED.sub(lambda found: found[0].replace(" ", ""), text.translate(_SIGNS)))
-    text = _CURRENCY.sub("", text)
+    if not text.isascii() or "[" in text or "]" in text:
+        text = text.translate(_SIGNS)
+    if marked := any(sign in text for sign in "$€£₹`*_"):
+        text = _SPACED.sub(lambda found: found[0].replace(" ", ""), text)
+    if "(" in text:
+        text = _REMARK.sub(" ", text)
+    if marked:
+        text = _CURRENCY.sub("", text)
     lines: list[str] = []
     for line in _BULLET.sub("", text).split("\n"):
         if line.lstrip().startswith("=") and lines:
