@@ -25,7 +25,7 @@ from registry.store.record import Stored
 from registry.store.store import Store
 from registry.tables import columns_of, definition, parquet, select, wide
 
-LAYOUT = 10  # raised when the tables or views below change; an older file is made anew
+LAYOUT = 10  # raised when what this module makes changes; an older file is made anew
 LOCK_SECONDS = 20.0
 OVER_ALL = {  # a table of each artifact, and the view over all of them: the table has their names and versions before its own
     "path_stats": "path_stats as {}",
@@ -297,9 +297,12 @@ def _over_all(connection: duckdb.DuckDBPyConnection, store: Store, table: str, v
 
 
 def _layout() -> str:
-    """Return what the tables and views of an index depend on."""
+    """Return what the tables and views of an index depend on: the shapes of rows, and the files that say the rest."""
     shapes = [(shape.name, list(shape.schema)) for shape in (*ROW_SHAPES.values(), *TABLES.values(), LOSS)]
-    return f"{LAYOUT} {hashlib.sha256(repr(shapes).encode()).hexdigest()[:12]}"
+    files = [
+        (resources.files("registry.query") / name).read_bytes() for name in ("index.sql", "settings.sql", "published.yaml")
+    ]
+    return f"{LAYOUT} {hashlib.sha256(repr((shapes, files)).encode()).hexdigest()[:12]}"
 
 
 def _nulls(shape: Shape) -> str:

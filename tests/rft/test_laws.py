@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from registry.query.api import open_registry
+from registry.query.index import _layout as index_layout
 from registry.query.published import published
 from rft.reports.laws import Laws, laws, report
 from tests.rft.test_cli import rft, start_project
@@ -77,6 +79,17 @@ def test_sql_joins_the_papers_numbers_with_ones_own(tmp_path: Path) -> None:
     )
     found = json.loads(rft("sql", f"{query} order by all", "--json", cwd=tmp_path)[0])
     assert found == [{"setting": "rft", "value": 0.417}, {"setting": "rft-no-dedup", "value": 0.436}]
+
+
+def test_an_index_with_other_published_numbers_is_made_anew(tmp_path: Path) -> None:
+    registry, query = open_registry(tmp_path / ".rft"), "select count(*) as n from published_scores"
+    all_ = registry.sql(query)["n"].item()
+    assert all_ == published()["published_scores"].height
+    for layout, left in (("as it was", 0), (None, all_)):  # what is there is taken, unless something else made it
+        with duckdb.connect(tmp_path / ".rft" / "registry.duckdb") as index:
+            index.execute("delete from published_scores")
+            index.execute("update _about set layout = coalesce(?, 'another')", [None if layout is None else index_layout()])
+        assert registry.sql(query)["n"].item() == left
 
 
 def test_the_command_prints_every_line_and_what_it_covers(tmp_path: Path) -> None:
