@@ -20,7 +20,7 @@ class Line:
 
     `low`, `high`: a 95 % interval of the slope, from the residuals of the fit (Student's t with n - 2 degrees of freedom; no wider
     than a point for points that lie on the line), or of `resampled` answers. `error`: the standard error of the slope. `r`, `r2`: the correlation and its square. `left_out`: the root mean square error of the points,
-    each predicted by the line through the others, in units of y. `residuals`: of the points, in their order.
+    each predicted by the line through the others, in units of y; None if without one of them there is no line. `residuals`: of the points, in their order.
     """
 
     n: int
@@ -31,7 +31,7 @@ class Line:
     error: float
     r: float
     r2: float
-    left_out: float
+    left_out: float | None
     start: float
     end: float
     residuals: tuple[float, ...]
@@ -52,26 +52,35 @@ def fit(x: Sequence[float], y: Sequence[float]) -> Line:
     if np.ptp(xs) == 0:
         raise InputError("all points have one x: no line goes through them.")
     found = stats.linregress(xs, ys)
-    margin = stats.t.ppf(0.975, len(xs) - 2) * found.stderr
-    # The error of a point that is left out is its residual over one minus its leverage (Allen's PRESS).
+    level = np.ptp(ys) == 0  # a level line has no correlation, and scipy no error of its slope
+    error = 0.0 if level else float(found.stderr)
+    margin = stats.t.ppf(0.975, len(xs) - 2) * error
     residuals = ys - (found.intercept + found.slope * xs)
-    leverage = 1 / len(xs) + (xs - xs.mean()) ** 2 / ((xs - xs.mean()) ** 2).sum()
-    alone = np.isclose(leverage, 1)  # without this point there is no line
-    left_out = float("nan") if alone.any() else float(np.sqrt(np.mean((residuals / (1 - leverage)) ** 2)))
     return Line(
         n=len(xs),
         slope=float(found.slope),
         intercept=float(found.intercept),
         low=float(found.slope - margin),
         high=float(found.slope + margin),
-        error=float(found.stderr),
-        r=float(found.rvalue),
-        r2=float(found.rvalue**2),
-        left_out=left_out,
+        error=error,
+        r=0.0 if level else float(found.rvalue),
+        r2=0.0 if level else float(found.rvalue**2),
+        left_out=_left_out(xs, ys),
         start=float(xs.min()),
         end=float(xs.max()),
         residuals=tuple(float(r) for r in residuals),
     )
+
+
+def _left_out(xs: np.ndarray, ys: np.ndarray) -> float | None:
+    errors = []
+    for i in range(len(xs)):
+        x, y = np.delete(xs, i), np.delete(ys, i)
+        if np.ptp(x) == 0:
+            return None
+        slope = ((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()
+        errors.append(ys[i] - (y.mean() + slope * (xs[i] - x.mean())))
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def resampled(x: Sequence[float], right: Sequence[np.ndarray]) -> Line:

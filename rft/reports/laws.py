@@ -214,7 +214,7 @@ def tables(found: Laws) -> list[Table]:
                 f"{law.line.low:.1f} to {law.line.high:.1f}",
                 f"{law.line.r:.3f}",
                 f"{law.line.r2:.3f}",
-                f"{law.line.left_out:.1f}",
+                None if law.line.left_out is None else f"{law.line.left_out:.1f}",
                 f"{law.line.start:.4g} to {law.line.end:.4g}",
                 law.note,
             ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eval.fits.lines import apart, fit, resampled, slopes_apart
@@ -14,7 +14,10 @@ from registry.errors import InputError
 NUMBERS = st.floats(-100, 100).map(lambda x: round(x, 3))
 
 
-@settings(deadline=None)  # scipy is imported at the first fit
+@settings(deadline=None, max_examples=300)  # scipy is imported at the first fit
+@example([(0.0, 0.0), (86.0, 0.0), (0.25, 0.0), (0.375, 0.0)])
+@example([(0.0, 0.0), (100.0, 7.0), (0.001, 0.0), (0.002, 1.0)])
+@example([(0.0, 5.0), (1.0, 5.0), (2.0, 5.0), (3.0, 5.0)])
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=4, max_size=12, unique_by=lambda point: point[0]))
 def test_a_line_is_that_of_least_squares_and_leaves_each_point_out(points: list[tuple[float, float]]) -> None:
     x, y = (np.array(side) for side in zip(*points, strict=True))
